@@ -1,0 +1,60 @@
+# Everything here sets itself up on a machine that has Python 3.11 or newer, git and make.
+# The second run of a target does no set-up work.
+#
+#   make demo                       the demo with its own Hub
+#   make test                       the tests on every supported Python of this machine
+#   make test ARGS="-k login -x"    with arguments for pytest
+#   make test PYTHONS=3.12          on this version alone
+#   make style types rules wheel    what else has to hold before a commit
+#   make format                     puts the code into shape
+#   make coverage                   which lines and branches the tests reach
+#   make requirements               writes docs/requirements.md anew from the tests
+
+.PHONY: demo test style format types rules wheel coverage requirements clean dev-venv
+
+ARGS =
+ifdef PYTHONS
+export PYTHONS
+endif
+DEV = .venvs/dev/bin/python
+
+demo:
+	@python=$$(sh scripts/pythons.sh | head -n 1) && [ -n "$$python" ] && sh scripts/venv.sh .venv "$${python#* }"
+	@exec .venv/bin/python -m demo_app $(ARGS)
+
+test:
+	@sh scripts/test.sh $(ARGS)
+
+style: dev-venv
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+
+format: dev-venv
+	$(DEV) -m ruff check --fix .
+	$(DEV) -m ruff format .
+
+types: dev-venv
+	$(DEV) -m mypy
+
+rules: dev-venv
+	$(DEV) -m pytest tests/test_layout.py tests/test_requirements.py tests/test_packaging.py -v
+
+wheel: dev-venv
+	@sh scripts/wheel.sh $(DEV)
+
+coverage: dev-venv
+	@sh scripts/programs.sh
+	$(DEV) -m coverage erase
+	$(DEV) -m coverage run -m pytest $(ARGS)
+	$(DEV) -m coverage combine
+	$(DEV) -m coverage report
+
+requirements: dev-venv
+	$(DEV) -m tests.requirements --write
+
+dev-venv:
+	@python=$$(sh scripts/pythons.sh | head -n 1) && [ -n "$$python" ] && sh scripts/venv.sh .venvs/dev "$${python#* }" dev
+
+clean:
+	rm -rf .venv .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

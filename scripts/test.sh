@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs the tests on every supported Python of this machine: test.sh [pytest's arguments]
+#
+# A version that fails does not keep the others from running; the last lines say how each ended.
+set -u
+cd "$(dirname "$0")/.." || exit
+
+pythons=$(sh scripts/pythons.sh) || exit 1
+sh scripts/programs.sh || exit 1
+
+newline='
+'
+IFS=$newline
+for line in $pythons; do
+    sh scripts/venv.sh ".venvs/${line%% *}" "${line#* }" test || exit 1
+done
+
+failed=0
+summary=
+for line in $pythons; do
+    version=${line%% *}
+    echo "== Python $version"
+    began=$(date +%s)
+    if ".venvs/$version/bin/python" -m pytest "$@"; then
+        result=passed
+    else
+        result=FAILED
+        failed=1
+    fi
+    summary="$summary$newline""Python $version: $result after $(($(date +%s) - began)) s"
+done
+echo "$summary"
+exit $failed
