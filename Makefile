@@ -19,7 +19,7 @@ endif
 DEV = .venvs/dev/bin/python
 
 demo:
-	@python=$$(sh scripts/pythons.sh | head -n 1) && [ -n "$$python" ] && sh scripts/venv.sh .venv "$${python#* }"
+	@python=$$(sh scripts/pythons.sh first) && sh scripts/venv.sh .venv "$$python"
 	@exec .venv/bin/python -m demo_app $(ARGS)
 
 test:
@@ -53,7 +53,7 @@ requirements: dev-venv
 	$(DEV) -m tests.requirements --write
 
 dev-venv:
-	@python=$$(sh scripts/pythons.sh | head -n 1) && [ -n "$$python" ] && sh scripts/venv.sh .venvs/dev "$${python#* }" dev
+	@python=$$(sh scripts/pythons.sh first) && sh scripts/venv.sh .venvs/dev "$$python" dev
 
 clean:
 	rm -rf .venv .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache *.egg-info

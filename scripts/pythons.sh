@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints "VERSION PATH" for every Python of this machine that the project supports, one a line.
 #
+# pythons.sh first: the path of one of them, no more.
 # PYTHONS="3.12 3.13" asks for these alone, and for all of them. A version is looked for on PATH
 # and among pyenv's versions. Where none is found, any newer python3 will do.
 set -u
@@ -24,14 +25,23 @@ has_venv() {
     return 1
 }
 
+show() {
+    if [ "$only" = first ]; then
+        echo "$2"
+        exit
+    fi
+    echo "$1 $2"
+}
+
 find_python() {
     for candidate in "$(command -v "python$1")" \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python "$HOME"/.pyenv/versions/"$1"*/bin/python; do
-        path=$(runs "$1" "$candidate") && has_venv "$1" "$path" && echo "$1 $path" && return
+        path=$(runs "$1" "$candidate") && has_venv "$1" "$path" && show "$1" "$path" && return
     done
     return 1
 }
 
+only=${1:-}
 HOME=${HOME:-/nonexistent}
 found=
 for version in ${PYTHONS:-3.11 3.12 3.13}; do
@@ -47,7 +57,7 @@ done
 for name in python3 python; do
     if path=$(runs any "$(command -v $name)"); then
         version=$("$path" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-        has_venv "$version" "$path" && echo "$version $path" && exit
+        has_venv "$version" "$path" && show "$version" "$path" && exit
     fi
 done
 echo "Python 3.11 or newer is needed, with its venv module. Install it, or put it on PATH." >&2
