@@ -2,21 +2,34 @@
 # Sees to the programs that the tests need beside Python, and installs what is missing where it may.
 set -u
 
-# What it is | the executables, any of which will do | the Debian packages that bring one
+# What it is | the executables or libraries, any of which will do | the Debian packages that bring one
 programs='
 Chromium|chromium chromium-browser google-chrome google-chrome-stable|chromium fonts-dejavu-core
+libatomic (for Playwright)|libatomic.so.1|libatomic1
 '
 
 there() {
-    for executable in $1; do
-        command -v "$executable" >/dev/null && return
+    for candidate in $1; do
+        case $candidate in
+        *.so.*) library "$candidate" && return ;;
+        *) command -v "$candidate" >/dev/null && return ;;
+        esac
     done
     return 1
 }
 
+# Where there is no ldconfig to ask, this is no Debian, and the library goes by another name or is built in.
+library() {
+    names=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null) || return 0
+    case $names in
+    *"$1"*) ;;
+    *) return 1 ;;
+    esac
+}
+
 missing() {
-    echo "$programs" | while IFS='|' read -r name executables packages; do
-        if [ -n "$name" ] && ! there "$executables"; then
+    echo "$programs" | while IFS='|' read -r name wanted packages; do
+        if [ -n "$name" ] && ! there "$wanted"; then
             echo "$name|$packages"
         fi
     done
@@ -56,6 +69,6 @@ install $(echo "$lacking" | cut -d'|' -f2)
 lacking=$(missing)
 [ -z "$lacking" ] && exit
 echo "$lacking" | while IFS='|' read -r name packages; do
-    echo "The tests need $name, which is not on PATH. Install it first; on Debian: apt-get install $packages" >&2
+    echo "The tests need $name, which this machine lacks. Install it first; on Debian: apt-get install $packages" >&2
 done
 exit 1
