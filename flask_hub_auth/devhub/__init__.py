@@ -1,0 +1,32 @@
+"""A JetBrains Hub for development and tests, small enough to read in one sitting.
+
+    hub = DevHub(url="https://hub.test/hub")     # in memory: ``hub.app`` is a WSGI application
+    served = serve(DevHub(), port=0)             # on loopback, in a thread: ``served.url``, ``served.stop()``
+    python -m flask_hub_auth.devhub --port 8099  # as a process of its own
+
+Where to read what:
+
+    people.py         who there is: users, groups, services; the seeded ones
+    scopes.py         what a ``scope`` parameter asks for
+    tokens.py         what a token looks like, which ones are good
+    sessions.py       who is signed in at this Hub
+    hub.py            DevHub: the above together, and what tests do to it
+    asked.py          what an authorization request asks for
+    authorization.py  /oauth2/auth, the login form, the consent form
+    grants.py         /oauth2/token
+    rest.py           users/me and its neighbours; fields.py: the ``fields`` parameter
+    pages.py          what a person sees
+    gate.py           before all that: host names, the list of calls, faults
+    faults.py         what can be made to go wrong
+    control.py        /__dev__/, the remote control
+    serving.py        HTTP/1.1 on loopback
+
+It shares no code with the extension, and none with the OAuth library that the extension uses as a client: two
+independent readings of Hub's documentation check each other.
+"""
+
+from .hub import DevHub
+from .people import HUB_ID, Service, User
+from .serving import PortTaken, Served, serve
+
+__all__ = ["HUB_ID", "DevHub", "PortTaken", "Served", "Service", "User", "serve"]

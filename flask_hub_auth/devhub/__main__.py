@@ -1,0 +1,70 @@
+"""``python -m flask_hub_auth.devhub``: a Hub on loopback, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+
+from .hub import REDIRECT_URIS, SERVICE_ID, SERVICE_SECRET, DevHub
+from .serving import PortTaken, serve
+
+PORT = 8099
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a dev Hub, for any command that starts one."""
+    flag = argparse.BooleanOptionalAction
+    parser.add_argument("--port", type=int, default=PORT, help=f"port on loopback (default: {PORT}; 0: a free one)")
+    parser.add_argument("--hub-path", default="/hub", metavar="PATH", help="where Hub is on its host (default: /hub)")
+    parser.add_argument("--service-id", default=SERVICE_ID, metavar="ID")
+    parser.add_argument("--service-secret", default=SERVICE_SECRET, metavar="SECRET", help="empty: a public client")
+    parser.add_argument(
+        "--redirect-uri", action="append", metavar="URI", help=f"repeatable; default: {' and '.join(REDIRECT_URIS)}"
+    )
+    parser.add_argument("--trusted", action=flag, default=True, help="ask for no consent (--untrusted: ask)")
+    parser.add_argument("--untrusted", dest="trusted", action="store_false", help=argparse.SUPPRESS)
+    parser.add_argument("--token-life", type=int, default=3600, metavar="SECONDS")
+    parser.add_argument("--rotate", action="store_true", help="a new refresh token at each renewal")
+    parser.add_argument("--guest", action=flag, default=True, help="whether the guest may come in")
+    parser.add_argument("--tokens", choices=("classic", "opaque"), default="classic")
+
+
+def from_options(options: argparse.Namespace) -> DevHub:
+    return DevHub(
+        url=f"http://localhost:{options.port}/{options.hub_path.strip('/')}",
+        service_id=options.service_id,
+        service_secret=options.service_secret,
+        redirect_uris=options.redirect_uri or REDIRECT_URIS,
+        trusted=options.trusted,
+        token_life=options.token_life,
+        rotate=options.rotate,
+        guest=options.guest,
+        tokens=options.tokens,
+    )
+
+
+def main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Serves until Ctrl-C or SIGTERM; 1 where the port is taken, 2 for wrong usage (from argparse)."""
+    parser = argparse.ArgumentParser(prog or "python -m flask_hub_auth.devhub", description="A Hub for development.")
+    add_options(parser)
+    options = parser.parse_args(argv)
+    try:
+        served = serve(from_options(options), port=options.port)
+    except (PortTaken, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    hub = served.hub
+    users = ", ".join(hub.people.users)
+    print(f"Hub at {hub.url}, service {hub.service_id}, users (password = login): {users}. Ctrl-C ends it.", flush=True)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+    served.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

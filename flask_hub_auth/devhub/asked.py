@@ -1,0 +1,156 @@
+"""What an authorization request asks for, and who is told when it is not in order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from flask import Response, request
+from werkzeug.datastructures import MultiDict
+
+from .current import hub
+from .people import Service
+from .scopes import Scope, UnknownScope, read_scope
+
+CREDENTIALS = ("default", "skip", "silent", "required", "silent_logout")
+
+# RFC 7636 section 4.1: the verifier, which ``plain`` sends as the challenge. A challenge of S256 fits it too.
+CHALLENGE = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+class ErrorPage(Exception):
+    """The request is not to be trusted with a redirect to the client: Hub shows a page of its own."""
+
+    def __init__(self, error: str, description: str) -> None:
+        self.error, self.description = error, description
+
+
+class SendBack(Exception):
+    """The client gets ``error``, in the query, or in the fragment where a token was asked for."""
+
+    def __init__(self, request: Return, error: str, description: str) -> None:
+        self.request, self.error, self.description = request, error, description
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where the answer goes. ``redirect_uri`` is one of the service's own."""
+
+    redirect_uri: str
+    state: str | None
+    fragment: bool
+
+    def response(self, **fields: str | int | None) -> Response:
+        """302 with the fields that are not None, ``state`` unchanged, and ``iss`` (RFC 9207)."""
+        fields = {**fields, "state": self.state, "iss": hub.url if hub.iss else None}
+        answer = urlencode({name: value for name, value in fields.items() if value is not None}, quote_via=quote)
+        mark = "#" if self.fragment else "&" if "?" in self.redirect_uri else "?"
+        return Response(
+            status=302, headers={"Location": f"{self.redirect_uri}{mark}{answer}", "Cache-Control": "no-store"}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An authorization request that is in order."""
+
+    back: Return
+    service: Service
+    scope: Scope
+    response_type: str
+    credentials: str
+    offline: bool
+    challenge: str | None
+    challenge_method: str
+    force_consent: bool
+
+    def refuse(self, error: str, description: str) -> SendBack:
+        return SendBack(self.back, error, description)
+
+
+def read_client(args: MultiDict[str, str]) -> tuple[Service, str]:
+    """The service and its redirect URI. Raises ErrorPage; a URI that is not the service's is noted on it."""
+    for name in ("client_id", "redirect_uri"):
+        if len(args.getlist(name)) > 1:
+            raise ErrorPage("invalid_request", f"Parameter '{name}' is passed more than once")
+    if not args.get("client_id"):
+        raise ErrorPage("invalid_request", "Parameter 'client_id' is required")
+    service = hub.people.services.get(args["client_id"])
+    if service is None:
+        raise ErrorPage("invalid_request", f'Service with id "{args["client_id"]}" was not found')
+    uri = args.get("redirect_uri")
+    if not uri:
+        raise ErrorPage("invalid_redirect_uri", "Parameter 'redirect_uri' is required")
+    if uri not in service.accepted_uris:
+        service.note_untrusted(uri, request.remote_addr or "", hub.clock())
+        raise ErrorPage("invalid_redirect_uri", f"Redirect URI {uri} is not registered for the service {service.name}")
+    return service, uri
+
+
+def read(args: MultiDict[str, str]) -> Asked:
+    """Raises ErrorPage or SendBack for what is wrong with an authorization request."""
+    service, uri = read_client(args)
+    states = args.getlist("state")
+    back = Return(uri, states[0] if len(states) == 1 else None, args.get("response_type") == "token")
+    for name in args:
+        if len(args.getlist(name)) > 1:
+            raise SendBack(back, "invalid_request", f"Parameter '{name}' is passed more than once")
+    _check_response_type(args, service, back)
+    credentials = args.get("request_credentials", "default")
+    if credentials not in CREDENTIALS:
+        raise SendBack(back, "invalid_request", "Parameter 'request_credentials' is none of " + ", ".join(CREDENTIALS))
+    access_type = args.get("access_type", "online")
+    if access_type not in ("online", "offline"):
+        raise SendBack(back, "invalid_request", "Parameter 'access_type' is none of online, offline")
+    _check_challenge(args, service, back)
+    scope = _read_scope(args, back)
+    return Asked(
+        back=back,
+        service=service,
+        scope=scope,
+        response_type=args["response_type"],
+        credentials=credentials,
+        offline=access_type == "offline" or "offline_access" in scope,
+        challenge=args.get("code_challenge"),
+        challenge_method=args.get("code_challenge_method", "plain"),
+        force_consent=args.get("approval_prompt") == "force",
+    )
+
+
+def _check_response_type(args: MultiDict[str, str], service: Service, back: Return) -> None:
+    allowed = {"code": service.auth_code_flow, "token": service.implicit_flow}
+    response_type = args.get("response_type")
+    if not response_type:
+        raise SendBack(back, "invalid_request", "Parameter 'response_type' is required")
+    if response_type not in allowed:
+        raise SendBack(
+            back,
+            "unsupported_response_type",
+            "The authorization server does not support obtaining an authorization entity using this method",
+        )
+    if not allowed[response_type]:
+        raise SendBack(back, "response_type_not_allowed", f"The service {service.name} does not allow this flow")
+
+
+def _check_challenge(args: MultiDict[str, str], service: Service, back: Return) -> None:
+    challenge = args.get("code_challenge")
+    if challenge is None:
+        if "code_challenge_method" in args:
+            raise SendBack(back, "invalid_request", "Parameter 'code_challenge' is required")
+        if args["response_type"] == "code" and (service.pkce_required or service.secret is None):
+            raise SendBack(back, "invalid_request", "Parameter 'code_challenge' is required")
+        return
+    if args.get("code_challenge_method", "plain") not in ("plain", "S256"):
+        raise SendBack(back, "invalid_request", "Parameter 'code_challenge_method' is none of plain, S256")
+    if not CHALLENGE.fullmatch(challenge):
+        raise SendBack(back, "invalid_request", "Parameter 'code_challenge' is not 43 to 128 unreserved characters")
+
+
+def _read_scope(args: MultiDict[str, str], back: Return) -> Scope:
+    if not args.get("scope", "").strip():
+        raise SendBack(back, "invalid_request", "Parameter 'scope' is required")
+    try:
+        return read_scope(args["scope"], hub.people, strict=hub.strict_scope)
+    except UnknownScope as unknown:
+        raise SendBack(back, "invalid_scope", f"Scope {unknown} doesn't match any Service") from None

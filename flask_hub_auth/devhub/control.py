@@ -1,0 +1,96 @@
+"""``/__dev__/``: the remote control of a dev Hub that runs in another process. Never part of Hub itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from .current import hub
+
+control = Blueprint("control", __name__, url_prefix="/__dev__")
+
+DONE = ("", 204)
+
+USER_FIELDS = frozenset({"banned", "groups", "name", "email", "email_verified"})
+
+
+@control.before_request
+def refuse_other_sites() -> None:
+    """A page of another origin must not turn a developer's Hub over. Scripts send no ``Sec-Fetch-Site``."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        abort(403, "The remote control is not for other sites.")
+
+
+@control.errorhandler(HTTPException)
+def say(error: HTTPException) -> tuple[Response, int]:
+    return jsonify(error=error.name, error_description=error.description), error.code or 500
+
+
+@control.get("/calls")
+def calls() -> Response:
+    return jsonify(hub.calls)
+
+
+@control.post("/faults")
+def add_fault() -> tuple[str, int]:
+    try:
+        hub.faults.add(_json())
+    except ValueError as error:
+        abort(400, str(error))
+    return DONE
+
+
+@control.delete("/faults")
+def delete_faults() -> tuple[str, int]:
+    hub.mend()
+    return DONE
+
+
+@control.post("/users/<login>")
+def update_user(login: str) -> tuple[str, int]:
+    _must_exist(login)
+    fields = _json()
+    if not fields or fields.keys() - USER_FIELDS:
+        abort(400, f"a user takes {', '.join(sorted(USER_FIELDS))}")
+    _check_types(fields)
+    hub.update_user(login, **fields)
+    return DONE
+
+
+@control.post("/expire")
+def expire() -> tuple[str, int]:
+    hub.expire()
+    return DONE
+
+
+@control.post("/revoke/<login>")
+def revoke(login: str) -> tuple[str, int]:
+    _must_exist(login)
+    hub.revoke(login)
+    return DONE
+
+
+def _json() -> dict[str, Any]:
+    fields = request.get_json()
+    if not isinstance(fields, dict):
+        abort(400, "a JSON object is wanted")
+    return fields
+
+
+def _must_exist(login: str) -> None:
+    if login not in hub.people.users:
+        abort(404, f"no user {login!r}; there are {', '.join(hub.people.users)}")
+
+
+def _check_types(fields: dict[str, Any]) -> None:
+    groups = fields.get("groups", [])
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        abort(400, "groups is a list of names")
+    for name in ("banned", "email_verified"):
+        if name in fields and not isinstance(fields[name], bool):
+            abort(400, f"{name} is true or false")
+    for name in ("name", "email"):
+        if name in fields and not isinstance(fields[name], str):
+            abort(400, f"{name} is a string")

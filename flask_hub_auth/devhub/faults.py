@@ -1,0 +1,110 @@
+"""What can be made to go wrong, for an answer or on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from werkzeug.wrappers import Response
+
+Transport = Literal["refuse", "hang", "drip", "reset", "endless"]
+
+LONGEST_DELAY = 600
+
+
+@dataclass(slots=True)
+class Fault:
+    """``path`` is relative to Hub's base (``/api/rest/oauth2/token``), or ``*`` for all of Hub.
+
+    ``delay`` is seconds before the answer. With any of ``status``, ``body`` and ``headers`` the answer is made of
+    them, without them Hub's own comes. ``times`` counts the requests it is for; without it, until it is deleted.
+    ``transport`` breaks the connection, see ``serving.py``.
+    """
+
+    path: str
+    status: int | None = None
+    delay: float = 0
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    times: int | None = None
+    transport: Transport | None = None
+
+    @property
+    def skips_hub(self) -> bool:
+        """Whether Hub itself never sees the request. With ``drip`` and ``reset`` it does its work, unheard."""
+        answers = self.status is not None or self.body is not None or bool(self.headers)
+        return answers or self.transport in ("refuse", "hang", "endless")
+
+    def response(self) -> Response:
+        body = self.body or ""
+        response = Response(body, status=self.status or 200, content_type=_content_type(body))
+        response.headers.update(dict(self.headers))
+        return response
+
+
+class Faults:
+    """The faults in force. Exact paths go before ``*``, then the older one."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def add(self, fields: dict[str, Any]) -> None:
+        """Raises ValueError for a field that is unknown or makes no sense."""
+        _check(fields)
+        self._faults.append(Fault(**fields))
+
+    def clear(self) -> None:
+        self._faults.clear()
+
+    def take(self, path: str) -> Fault | None:
+        """The fault for this request, counted down."""
+        fault = next((fault for wanted in (path, "*") for fault in self._faults if fault.path == wanted), None)
+        if fault and fault.times is not None:
+            fault.times -= 1
+            if fault.times == 0:
+                self._faults.remove(fault)
+        return fault
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """Raises ValueError, in a sentence, for the first field that nothing could be done with."""
+    known = set(Fault.__dataclass_fields__)
+    for name in sorted(fields.keys() - known):
+        raise ValueError(f"a fault has no {name}; it has {', '.join(sorted(known))}")
+    for name, (good, wanted) in RULES.items():
+        if name in fields and not good(fields[name]):
+            raise ValueError(f"{name} must be {wanted}, got {fields[name]!r}")
+    if "path" not in fields:
+        raise ValueError('a fault needs a path, or "*" for all')
+
+
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "path": (lambda value: isinstance(value, str) and (value == "*" or value.startswith("/")), '"*", or begin with /'),
+    "status": (lambda value: value is None or (_is_number(value, int) and 200 <= value <= 599), "200 to 599"),
+    "delay": (lambda value: _is_number(value, int | float) and 0 <= value <= LONGEST_DELAY, "0 to 600 seconds"),
+    "body": (lambda value: value is None or isinstance(value, str), "a string"),
+    "headers": (
+        lambda value: isinstance(value, Mapping) and all(_is_header(*pair) for pair in value.items()),
+        "an object of strings without line ends",
+    ),
+    "times": (lambda value: value is None or (_is_number(value, int) and value >= 1), "a number from 1"),
+    "transport": (lambda value: value is None or value in get_args(Transport), f"one of {get_args(Transport)}"),
+}
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_header(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, str) and not set("\r\n") & set(name + value)
+
+
+def _content_type(body: str) -> str:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return "text/html; charset=utf-8"
+    return "application/json"

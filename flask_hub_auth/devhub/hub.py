@@ -1,0 +1,227 @@
+"""DevHub: everything that one Hub knows, and what a test may do to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from .faults import Faults
+from .gate import Gate
+from .people import People, Service, User
+from .scopes import Scope, default_scope, read_scope
+from .sessions import Sessions
+from .tokens import Grant, TokenStore
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+# The service of Hub's own documentation.
+SERVICE_ID = "98071167-004c-4ddf-ba37-5d4599fdf319"
+SERVICE_SECRET = "eAUyKgVfhSbV"
+REDIRECT_URIS = ("http://localhost:5000/authorized", "http://127.0.0.1:5000/authorized")
+
+IN_MEMORY_URL = "https://hub.test/hub"
+
+# The list of calls forgets the oldest.
+MOST_CALLS = 20_000
+
+
+class DevHub:
+    """A Hub with its users, services, tokens and faults; safe to use from any thread.
+
+    ``url``
+        Hub's base with its path, without a slash at the end. It is the issuer, and what avatars begin with;
+        redirects inside Hub stay on the host that the browser asked, so that ``localhost`` and ``127.0.0.1`` both
+        keep their cookies. ``serve`` puts the address with the port here.
+    ``service_secret``
+        None makes the service a public client, which has to use PKCE.
+    ``trusted``
+        False shows a consent page, as Hub does for a service that is not trusted.
+    ``rotate``
+        True gives a new refresh token at each renewal and revokes the whole family when an old one comes back.
+        Hub's documentation allows both; the default is what was seen: no rotation, no refresh token in the answer.
+    ``guest``
+        False bans the guest.
+    ``tokens``
+        ``classic``: signed, checked offline. ``opaque``: what today's Hubs are said to issue.
+    ``clock``
+        A callable that gives epoch seconds.
+
+    The others settle what nobody has written down: ``invalid_grant_status`` (Hub's library 1.0.41 says 403, RFC 6749
+    section 5.2 says 400), ``iss`` (RFC 9207's parameter in authorization answers), ``strict_scope`` (refuse a scope
+    of which only a part is known).
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = IN_MEMORY_URL,
+        service_id: str = SERVICE_ID,
+        service_secret: str | None = SERVICE_SECRET,
+        service_name: str = "Demo",
+        home_url: str | None = None,
+        redirect_uris: Iterable[str] = REDIRECT_URIS,
+        trusted: bool = True,
+        token_life: int = 3600,
+        rotate: bool = False,
+        guest: bool = True,
+        tokens: Literal["classic", "opaque"] = "classic",
+        invalid_grant_status: Literal[400, 403] = 403,
+        iss: bool = True,
+        strict_scope: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError(f"url must be Hub's base, with its path, got {url!r}. Example: {IN_MEMORY_URL}")
+        if tokens not in ("classic", "opaque"):
+            raise ValueError(f"tokens must be 'classic' or 'opaque', got {tokens!r}")
+        self.url = url.rstrip("/")
+        self.token_life = token_life
+        self.rotate = rotate
+        self.invalid_grant_status = invalid_grant_status
+        self.iss = iss
+        self.strict_scope = strict_scope
+        self.clock = clock or time.time
+        self.lock = threading.RLock()
+        self.people = People(guest=guest)
+        self.sessions = Sessions(clock=self.clock)
+        self.store = TokenStore(classic=tokens == "classic", clock=self.clock)
+        self.faults = Faults()
+        self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
+        self.service = self.people.add_service(
+            Service(
+                service_id,
+                service_name,
+                service_secret or None,
+                home_url=home_url,
+                redirect_uris=list(redirect_uris),
+                trusted=trusted,
+            )
+        )
+        self.app: WSGIApplication = Gate(self)
+
+    @property
+    def path(self) -> str:
+        """Where Hub is on its host: ``/hub``, or nothing."""
+        return urlsplit(self.url).path
+
+    @property
+    def service_id(self) -> str:
+        return self.service.id
+
+    @property
+    def service_secret(self) -> str | None:
+        return self.service.secret
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Every request to Hub so far, oldest first: ``method path grant client_id status time``.
+
+        ``path`` is relative to Hub's base. ``status`` is None while the answer is not made yet, and stays so where
+        the connection was broken before it.
+        """
+        with self.lock:
+            return [dict(call) for call in self._calls]
+
+    def record(self, call: dict[str, Any]) -> None:
+        with self.lock:
+            self._calls.append(call)
+
+    # Faults
+
+    def fail(self, path: str = "*", **fields: Any) -> None:
+        """Makes requests fail: the fields of ``faults.Fault``. Raises ValueError for one that makes no sense."""
+        with self.lock:
+            self.faults.add({"path": path, **fields})
+
+    def mend(self) -> None:
+        """Takes all faults back."""
+        with self.lock:
+            self.faults.clear()
+
+    # Tokens
+
+    def expire(self) -> None:
+        """Every access token has expired; refresh tokens go on."""
+        with self.lock:
+            self.store.expire_all()
+
+    def revoke(self, login: str) -> None:
+        """Codes, access tokens and refresh tokens of this user are good no more; the browser stays signed in at Hub."""
+        with self.lock:
+            self.store.revoke_user(self.user(login).id)
+
+    def grant(self, login: str, scope: str | None = None, *, offline: bool = True) -> dict[str, Any]:
+        """What the token endpoint would answer to this user's code. ``scope`` defaults to Hub and the service."""
+        with self.lock:
+            return self.answer(Grant(self.user(login).id, self.service.id, self._scope(scope), offline))
+
+    def token_for(self, login: str, scope: str | None = None, life: int = 3600) -> str:
+        """An access token of this user, good for ``life`` seconds, without a round trip."""
+        with self.lock:
+            grant = Grant(self.user(login).id, self.service.id, self._scope(scope))
+            return self.store.access_for(grant, life=life).value
+
+    def answer(self, grant: Grant, *, refresh_token: bool = True, scope: Scope | None = None) -> dict[str, Any]:
+        """A token answer. What does not apply is absent, as in Hub's."""
+        token = self.store.access_for(grant, life=self.token_life, scope=scope)
+        answer: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": token.life}
+        answer["scope"] = token.scope.text
+        if grant.offline and refresh_token:
+            answer["refresh_token"] = self.store.refresh_for(grant)
+        return answer
+
+    def _scope(self, text: str | None) -> Scope:
+        return read_scope(text, self.people) if text else default_scope(self.service.id)
+
+    # People
+
+    def user(self, login: str) -> User:
+        """Raises KeyError with a sentence where nobody has this login."""
+        if login not in self.people.users:
+            raise KeyError(f"no user {login!r}; there are {', '.join(self.people.users)}")
+        return self.people.users[login]
+
+    def update_user(
+        self,
+        login: str,
+        *,
+        banned: bool | None = None,
+        groups: Sequence[str] | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        email_verified: bool | None = None,
+    ) -> None:
+        """Changes what is given; groups that are new are made. Who is banned keeps tokens and sessions, as at Hub."""
+        with self.lock:
+            user = self.user(login)
+            changes = {"banned": banned, "name": name, "email": email, "email_verified": email_verified}
+            for field, value in changes.items():
+                if value is not None:
+                    setattr(user, field, value)
+            if groups is not None:
+                user.groups = [self.people.add_group(group).name for group in groups]
+
+    def add_user(self, login: str, name: str | None = None, **fields: Any) -> User:
+        """One more user, password = login. ``fields`` as in ``people.User``."""
+        with self.lock:
+            return self.people.add_user(login, name, **fields)
+
+    def add_service(self, service: Service) -> Service:
+        with self.lock:
+            return self.people.add_service(service)
+
+    @staticmethod
+    def require_development(app: Flask) -> None:
+        """Raises RuntimeError where ``app`` runs in production: everybody knows the passwords of a dev Hub."""
+        if not (app.debug or app.testing):
+            raise RuntimeError(
+                f"The dev Hub runs only where DEBUG or TESTING is on, and {app.name!r} has neither. "
+                "Set HUB_URL to a real Hub in production."
+            )

@@ -1,0 +1,80 @@
+"""What a ``scope`` parameter asks for: services by id or name, and the words of OpenID Connect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from .people import HUB_ID, People
+
+OPENID_WORDS = frozenset({"openid", "profile", "email", "groups", "offline_access"})
+
+
+class UnknownScope(Exception):
+    """No service has this name: ``Scope <x> doesn't match any Service``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """``entries`` are pairs of the text as requested and the id of the service it names, None for OpenID words."""
+
+    entries: tuple[tuple[str, str | None], ...]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Ids of the services, each once, in the order asked for: the audience of the token."""
+        return tuple(dict.fromkeys(service for _, service in self.entries if service))
+
+    @property
+    def text(self) -> str:
+        """What an answer says in ``scope``: the request's own spelling (JetBrains' ring-ui looks for each entry).
+
+        Of an OpenID request only the OpenID words come back; the services count as "resource access".
+        """
+        openid = "openid" in self
+        return " ".join(text for text, service in self.entries if service is None or not openid)
+
+    def __contains__(self, word: str) -> bool:
+        return (word, None) in self.entries
+
+    def only(self, services: set[str]) -> Scope:
+        """Narrowed to these services, which is what a person approved."""
+        return Scope(tuple(entry for entry in self.entries if entry[1] is None or entry[1] in services))
+
+
+def read_scope(text: str, people: People, *, strict: bool = False) -> Scope:
+    """Splits at spaces, then URL-decodes each element once more: JetBrains' clients encode each name first.
+
+    A name with a space that was not encoded so is matched greedily (the longest run of words that is a name), since
+    YouTrack Mobile sends ``Hub YouTrack Konnector``. Words that are no name are dropped while anything else matches;
+    ``strict`` refuses them. Nobody has written down which of the two Hub does.
+    """
+    words = text.split()
+    entries: list[tuple[str, str | None]] = []
+    unknown: list[str] = []
+    while words:
+        entry, length = _longest_match(words, people)
+        if entry is None:
+            unknown.append(words[0])
+        elif entry not in entries:
+            entries.append(entry)
+        del words[:length]
+    if unknown and (strict or not any(service for _, service in entries)):
+        raise UnknownScope(unquote_plus(unknown[0]))
+    return Scope(tuple(entries))
+
+
+def _longest_match(words: list[str], people: People) -> tuple[tuple[str, str | None] | None, int]:
+    if words[0] in OPENID_WORDS:
+        return (words[0], None), 1
+    for length in range(min(len(words), 8), 0, -1):
+        text = " ".join(words[:length])
+        service = people.service_named(unquote_plus(text))
+        if service:
+            return (text, service.id), length
+    return None, 1
+
+
+def default_scope(service_id: str) -> Scope:
+    """Hub and the service itself."""
+    return Scope(tuple((entry, entry) for entry in dict.fromkeys((HUB_ID, service_id))))
