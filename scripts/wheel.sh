@@ -37,5 +37,9 @@ for module in pkgutil.walk_packages(flask_hub_auth.__path__, "flask_hub_auth."):
 for name in flask_hub_auth.__all__:
     getattr(flask_hub_auth, name)
 EOF
-venv/bin/flask hub --help
+venv/bin/flask hub --help | tee help
+grep -qw dev help || {
+    echo "flask hub lacks its commands." >&2
+    exit 1
+}
 echo "The wheel installs, imports and has its commands."
