@@ -14,7 +14,7 @@ import requests
 FLOORS = (
     ("errors", "config", "model", "sealing"),
     ("hub.transport", "hub.oauth", "hub.openid", "hub.rest"),
-    ("tokens.locks", "tokens.store", "tokens.keeper", "tokens.bearer", "tokens.client"),
+    ("tokens.locks", "tokens.store", "tokens.logins", "tokens.keeper", "tokens.bearer", "tokens.client"),
     ("web.signals", "web.identity", "web.pending", "web.addresses", "web.guards", "web.views"),
     ("extension", "cli"),
 )
