@@ -8,9 +8,10 @@
 #   make style types rules wheel    what else has to hold before a commit
 #   make format                     puts the code into shape
 #   make coverage                   which lines and branches the tests reach
+#   make lowest                     the tests with the oldest dependencies that setup.cfg takes
 #   make requirements               writes docs/requirements.md anew from the tests
 
-.PHONY: demo test style format types rules wheel coverage requirements clean dev-venv
+.PHONY: demo test style format types rules wheel coverage lowest requirements clean dev-venv
 
 ARGS =
 ifdef PYTHONS
@@ -48,6 +49,14 @@ coverage: dev-venv
 	$(DEV) -m coverage run -m pytest $(ARGS)
 	$(DEV) -m coverage combine
 	$(DEV) -m coverage report
+
+lowest:
+	@sh scripts/programs.sh
+	@mkdir -p .venvs
+	@sed -n '/^install_requires/,/^$$/s/^ *\(.*\)>=/\1==/p' setup.cfg >.venvs/lowest.txt
+	@python=$$(sh scripts/pythons.sh first) && \
+		PIP_CONSTRAINT=$(CURDIR)/.venvs/lowest.txt sh scripts/venv.sh .venvs/lowest "$$python" test
+	.venvs/lowest/bin/python -m pytest $(ARGS)
 
 requirements: dev-venv
 	$(DEV) -m tests.requirements --write
