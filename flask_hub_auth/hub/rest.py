@@ -1,0 +1,129 @@
+"""What Hub's REST tells: who a token belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+from ..errors import HubProtocolError, HubRefused, TokenRejected
+from ..model import HubToken, HubUser, Secret
+from .answer import Answer
+from .transport import Transport
+
+USER_FIELDS: t.Final = (
+    "id,login,name,guest,banned,profile(email(email,verified),avatar(url)),groups(id,name),transitiveGroups(id,name)"
+)
+
+
+class HubRest:
+    """Hub's REST with one token. May be used by several threads."""
+
+    def __init__(
+        self, hub_url: str, token: HubToken | Secret | str, *, timeout: float = 5, transport: Transport | None = None
+    ) -> None:
+        self._transport = transport or Transport(hub_url, timeout=timeout)
+        secret = token.access_token if isinstance(token, HubToken) else token
+        self._token = secret if isinstance(secret, Secret) else Secret(secret)
+
+    def me(self, fields: t.Sequence[str] = ()) -> HubUser:
+        """Whose token this is; guests and banned people too, which the caller has to look at.
+
+        `fields` are further fields of ``users/me`` as Hub writes them (``VCSUserNames``, ``profile(locale)``); what
+        comes of each is in `HubUser.extra` under its outer name. `TokenRejected` where Hub does not take the token,
+        which includes a token that is not for Hub itself.
+        """
+        answer = self._get("/api/rest/users/me", {"fields": ",".join((USER_FIELDS, *fields))})
+        return _user(answer, fields, self._transport.hub_url)
+
+    def _get(self, path: str, params: t.Mapping[str, str]) -> Answer:
+        answer = self._transport.request("GET", path, params=params, bearer=self._token)
+        if answer.status == 401:
+            raise TokenRejected("invalid_token", "HTTP 401")
+        if answer.status == 403:
+            _raise_refusal(answer)
+        answer.raise_for_status()
+        return answer
+
+
+def _raise_refusal(answer: Answer) -> t.NoReturn:
+    """Raises Hub's own error where it gives one."""
+    with contextlib.suppress(HubProtocolError):
+        answer.raise_for_status()
+    raise HubRefused("access_denied", "HTTP 403")
+
+
+def _user(answer: Answer, extra: t.Sequence[str], hub_url: str) -> HubUser:
+    fields = answer.json()
+    read = _Reader(answer)
+    profile = read.part(fields, "profile")
+    email = read.part(profile, "email")
+    address = read.text(email, "email")
+    groups = [*read.parts(fields, "groups"), *read.parts(fields, "transitiveGroups")]
+    names = [re.split(r"[(/]", name)[0] for name in extra]
+    return HubUser(
+        id=read.needed(fields, "id"),
+        login=read.needed(fields, "login"),
+        name=read.text(fields, "name"),
+        email=address or None,
+        email_verified=bool(address) and email.get("verified") is True,
+        groups=frozenset(name for group in groups if (name := read.text(group, "name"))),
+        guest=read.flag(fields, "guest"),
+        banned=read.flag(fields, "banned"),
+        avatar_url=_avatar(read.text(read.part(profile, "avatar"), "url"), hub_url),
+        extra={name: fields[name] for name in names if name in fields},
+    )
+
+
+class _Reader:
+    """Reads fields by their type. What is missing or null is empty; what has another type is not Hub's protocol."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def _typed(self, fields: t.Mapping[str, t.Any], name: str, kind: type, default: t.Any) -> t.Any:
+        value = fields.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            raise HubProtocolError(f"{self._answer} whose {name} is not as Hub writes it.")
+        return value
+
+    def text(self, fields: t.Mapping[str, t.Any], name: str) -> str:
+        return str(self._typed(fields, name, str, ""))
+
+    def needed(self, fields: t.Mapping[str, t.Any], name: str) -> str:
+        value = self.text(fields, name)
+        if not value:
+            raise HubProtocolError(f"{self._answer} without {name}.")
+        return value
+
+    def flag(self, fields: t.Mapping[str, t.Any], name: str) -> bool:
+        # A null here could be anything, and "not banned" must not be guessed.
+        value = fields.get(name, False)
+        if not isinstance(value, bool):
+            raise HubProtocolError(f"{self._answer} whose {name} is neither true nor false.")
+        return value
+
+    def part(self, fields: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
+        return dict(self._typed(fields, name, dict, {}))
+
+    def parts(self, fields: t.Mapping[str, t.Any], name: str) -> list[dict[str, t.Any]]:
+        found = list(self._typed(fields, name, list, []))
+        if not all(isinstance(each, dict) for each in found):
+            raise HubProtocolError(f"{self._answer} whose {name} are not as Hub writes them.")
+        return found
+
+
+def _avatar(url: str, hub_url: str) -> str | None:
+    """An address that a page can show: http or https; one without a host is on Hub's."""
+    if re.search(r"[\x00-\x20\x7f\\\"'<>]", url):
+        return None
+    try:
+        hub, parts = urlsplit(hub_url), urlsplit(url)
+    except ValueError:
+        return None
+    if url.startswith("/") and not parts.netloc and not url.startswith("//"):
+        return f"{hub.scheme}://{hub.netloc}{url}"
+    return url if parts.scheme in ("http", "https") and parts.hostname else None
