@@ -72,7 +72,7 @@ def _as_person(asked: Asked, session: Session) -> Response:
             return _see(here("pages.consent", raw_query()))
         # What was approved may be less than what is asked for.
         scope = scope.only({service for service, yes in answers.items() if yes})
-    if not scope.services:
+    if asked.scope.services and not scope.services:
         raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
     session.fresh_login = session.fresh_consent = None
     return _granted(asked, session.user, scope)

@@ -37,7 +37,7 @@ class User:
     guest: bool = False
     email: str | None = None
     email_verified: bool = True
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     approved: dict[str, dict[str, bool]] = field(default_factory=dict)
 
     def has_password(self, password: str) -> bool:
@@ -54,7 +54,7 @@ class Service:
 
     id: str
     name: str
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     home_url: str | None = None
     redirect_uris: list[str] = field(default_factory=list)
     base_urls: list[str] = field(default_factory=list)

@@ -59,7 +59,7 @@ def read_scope(text: str, people: People, *, strict: bool = False) -> Scope:
         elif entry not in entries:
             entries.append(entry)
         del words[:length]
-    if unknown and (strict or not any(service for _, service in entries)):
+    if unknown and (strict or not entries):
         raise UnknownScope(unquote_plus(unknown[0]))
     return Scope(tuple(entries))
 

@@ -58,7 +58,7 @@ class Sessions:
 
     def begin(self, request: Request, response: Response, user: User, *, remember: bool) -> Session:
         """Signs in: a new value each time, so that a cookie planted before the login is worth nothing after it."""
-        self.end(request, response)
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
         value = secrets.token_urlsafe(32)
         session = Session(user, remember, self._clock())
         self._sessions[value] = session
