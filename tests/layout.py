@@ -13,9 +13,19 @@ import requests
 # lower floors, and from modules that stand before it on its own. A new module needs a place here.
 FLOORS = (
     ("errors", "readers", "urls", "config", "model", "sealing"),
-    ("hub.transport", "hub.oauth", "hub.openid", "hub.rest"),
+    ("hub.answer", "hub.deadline", "hub.transport", "hub.oauth", "hub.openid", "hub.rest"),
     ("tokens.locks", "tokens.store", "tokens.logins", "tokens.keeper", "tokens.bearer", "tokens.client"),
-    ("web.signals", "web.identity", "web.pending", "web.addresses", "web.guards", "web.views"),
+    (
+        "web.signals",
+        "web.navigation",
+        "web.addresses",
+        "web.pending",
+        "web.state",
+        "web.identity",
+        "web.login",
+        "web.guards",
+        "web.views",
+    ),
     ("extension", "cli"),
 )
 # The packages of floors 1 to 3 stand last on their floor; the package itself is above all floors.

@@ -1,0 +1,174 @@
+"""The values that travel through the house: tokens, users, logins. Frozen, and without behaviour of their own."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import typing as t
+from dataclasses import asdict, dataclass, field, replace
+
+
+class Secret:
+    """A text that cannot be printed, logged, pickled or serialised by accident.
+
+    Every way of showing it gives ``***``; only :meth:`reveal` gives the value.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself. Do not keep it in a name that outlives the call."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def __html__(self) -> str:
+        # Flask's JSON provider and Jinja both ask for this, so jsonify() shows the stars too.
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, t.Any]) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: t.SupportsIndex) -> t.NoReturn:
+        raise TypeError("A Secret is not pickled: call reveal() where the value itself must travel.")
+
+
+@dataclass(frozen=True, slots=True)
+class HubToken:
+    """What Hub's token endpoint gave (RFC 6749 section 5.1).
+
+    `scope` is the text of Hub's answer: service ids or names, separated by spaces. `expires_at` is UTC epoch seconds,
+    counted by our own clock from the time of the request.
+    """
+
+    access_token: Secret
+    refresh_token: Secret | None = None
+    token_type: str = "Bearer"
+    scope: str = ""
+    expires_at: int = 0
+    id_token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubUser:
+    """A person as Hub's ``users/me`` shows them. Falsy when nobody is signed in.
+
+    `id` never changes and is the only thing to key on; `login` and `name` can change. `groups` are names, transitive
+    ones included. `email` is None where Hub shows none; do not link accounts on one that is not `email_verified`.
+    `extra` holds the fields of ``HUB_USER_FIELDS``.
+    """
+
+    id: str
+    login: str
+    name: str = ""
+    email: str | None = None
+    email_verified: bool = False
+    groups: frozenset[str] = frozenset()
+    guest: bool = False
+    banned: bool = False
+    avatar_url: str | None = None
+    extra: dict[str, t.Any] = field(default_factory=dict, hash=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
+
+ANONYMOUS: t.Final = HubUser(id="", login="", guest=True)
+"""Nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One person's login as it is kept in the store. All times are UTC epoch seconds.
+
+    `generation` counts changes of the token only. `token_life`: seconds that the token had when it came. `read_at`:
+    when `user` was last read from Hub. `failures`: calls to Hub for this login that failed, so that whoever waited for
+    one of them need not try again. `ended`: why the login is over; then it holds no token, and `user` nothing but the
+    id (a later login of the same person keeps what the application has in the session).
+    """
+
+    user: HubUser
+    token: HubToken
+    since: int
+    last_seen: int
+    read_at: int
+    token_life: int = 0
+    generation: int = 0
+    failures: int = 0
+    ended: str | None = None
+
+    def end(self, reason: str) -> Login:
+        """The same login, over: nothing of it but whose it was."""
+        nobody = HubUser(id=self.user.id, login="")
+        return replace(self, user=nobody, token=HubToken(Secret("")), ended=reason)
+
+    def to_json(self) -> bytes:
+        """The login as UTF-8 JSON, secrets included: to be sealed at once."""
+        fields = asdict(self)
+        fields["user"]["groups"] = sorted(self.user.groups)
+        return json.dumps(fields, default=_reveal, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Login:
+        """The login that :meth:`to_json` wrote. `ValueError` for anything else."""
+        fields = _shaped(json.loads(data), cls, {"user": dict, "token": dict})
+        user = _shaped(fields["user"], HubUser, {"groups": list, "extra": dict})
+        token = _shaped(fields["token"], HubToken, {})
+        user["groups"] = frozenset(user["groups"])
+        for name in ("access_token", "refresh_token", "id_token"):
+            token[name] = None if token[name] is None else Secret(token[name])
+        return cls(**(fields | {"user": HubUser(**user), "token": HubToken(**token)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is behind a request: nobody, or somebody by the login that `handle` opens."""
+
+    user: HubUser = ANONYMOUS
+    login: Login | None = field(default=None, repr=False)
+    handle: bytes | None = field(default=None, repr=False)
+
+
+def _reveal(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"{type(value).__name__} does not belong into a login")
+
+
+_PLAIN: t.Final = {"int": (int,), "str": (str,), "bool": (bool,), "Secret": (str,)}
+
+
+def _shaped(fields: object, cls: type, nested: dict[str, type]) -> dict[str, t.Any]:
+    """`fields` if they have exactly the names and types of the dataclass `cls`; `ValueError` otherwise."""
+    annotations: dict[str, str] = cls.__annotations__
+    if not isinstance(fields, dict) or set(fields) != set(annotations):
+        raise ValueError(f"not the fields of a {cls.__name__}")
+    for name, annotation in annotations.items():
+        allowed = {kind for word in annotation.split(" | ") for kind in _PLAIN.get(word, (type(None),))}
+        kind = nested.get(name)
+        if type(fields[name]) not in ({kind} if kind else allowed):
+            raise ValueError(f"{cls.__name__}.{name} has the wrong type")
+    return fields

@@ -1,0 +1,120 @@
+"""A browser for two: an application and a dev Hub, without a network."""
+
+from __future__ import annotations
+
+import typing as t
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+from werkzeug.test import Client, TestResponse
+
+from .hub import HubInMemory, state_of
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+MOST_STEPS: t.Final = 30
+NAVIGATION: t.Final = {
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+}
+
+
+class Browser:
+    """Opens pages as a person does: follows redirects through both sides, keeps cookies, signs in at Hub when asked.
+
+    The last `as_` stays the person at this browser. Another one signs out at Hub and signs in over the former login,
+    as happens when two people share a browser. Without anybody, Hub's login page is what comes back.
+    """
+
+    def __init__(self, app: Flask, hub: HubInMemory) -> None:
+        hub.require_development(app)
+        self._hub = hub
+        self._config = state_of(app).config
+        self._app_client = Client(app)
+        self._hub_client = Client(hub.app)
+        self._person: str | None = None
+        if self._config.redirect_uri not in hub.service.redirect_uris:
+            hub.service.redirect_uris.append(self._config.redirect_uri)
+
+    def get(self, path: str, as_: str | None = None, **request: t.Any) -> TestResponse:
+        """The answer to a navigation to `path`, after every redirect. `request`: what Werkzeug's test client takes."""
+        return self._open("GET", path, as_, request)
+
+    def post(self, path: str, as_: str | None = None, **request: t.Any) -> TestResponse:
+        """The answer to a form sent to `path`, after every redirect."""
+        return self._open("POST", path, as_, request)
+
+    def _open(self, method: str, path: str, as_: str | None, request: dict[str, t.Any]) -> TestResponse:
+        if as_ and self._person and as_ != self._person:
+            self._hub_client = Client(self._hub.app)
+            self._person = as_
+            switched = self._walk("GET", self._url(self._config.login_path), {})
+            if switched.status_code >= 400:
+                return switched
+        self._person = as_ or self._person
+        return self._walk(method, self._url(path), request)
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else self._config.service_url + path
+
+    def _walk(self, method: str, url: str, request: dict[str, t.Any]) -> TestResponse:
+        for _ in range(MOST_STEPS):
+            answer = self._step(method, url, request)
+            target = self._next(url, answer)
+            if target is None:
+                return answer
+            method, url, request = target
+        raise AssertionError(f"{MOST_STEPS} redirects in a row, the last one to {url}")
+
+    def _step(self, method: str, url: str, request: dict[str, t.Any]) -> TestResponse:
+        parts = urlsplit(url)
+        origin, base = f"{parts.scheme}://{parts.netloc}", ""
+        client = self._hub_client
+        if origin != self._origin(self._hub.url):
+            client, base = self._app_client, urlsplit(self._config.service_url).path
+        sent = {**request, "headers": {**NAVIGATION, **request.get("headers", {})}, "base_url": origin + base}
+        if parts.query:
+            sent["query_string"] = parts.query
+        return client.open(parts.path.removeprefix(base) or "/", method=method, **sent)
+
+    def _next(self, url: str, answer: TestResponse) -> tuple[str, str, dict[str, t.Any]] | None:
+        """Where this answer leads: along a redirect, or through Hub's login form."""
+        if answer.status_code in (301, 302, 303, 307, 308) and "Location" in answer.headers:
+            return "GET", urljoin(url, answer.headers["Location"]), {}
+        if self._person is None or self._origin(url) != self._origin(self._hub.url):
+            return None
+        action = _login_form(answer.text)
+        if action is None:
+            return None
+        person, form = self._person, {"username": self._person, "password": self._person}
+        if person not in self._hub.people.users:
+            raise AssertionError(f"Nobody at the dev Hub is called {person!r}.")
+        return "POST", urljoin(url, action), {"data": form}
+
+    def _origin(self, url: str) -> str:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class _Forms(HTMLParser):
+    """Finds the form with a password field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self._latest: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "form":
+            self._latest = found.get("action") or ""
+        if tag == "input" and found.get("type") == "password":
+            self.action = self._latest
+
+
+def _login_form(html: str) -> str | None:
+    forms = _Forms()
+    forms.feed(html)
+    return forms.action

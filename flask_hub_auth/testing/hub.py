@@ -1,0 +1,128 @@
+"""A dev Hub in memory, and the way from an application to it without a network."""
+
+from __future__ import annotations
+
+import io
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+import requests
+from flask import current_app, has_app_context
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from ..devhub import DevHub
+from ..hub import transport
+from ..model import HubToken, HubUser, Secret
+from ..sealing import encode
+from ..web.identity import SESSION_KEY
+from ..web.state import EXTENSION, HubState
+
+if t.TYPE_CHECKING:
+    import pytest
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+
+class HubInMemory(DevHub):
+    """A dev Hub that applications of the same process reach at ``https://hub.test/hub``."""
+
+    def __init__(self, **options: t.Any) -> None:
+        # Asked at each call, so that a clock that a fixture moves is this Hub's too.
+        super().__init__(clock=lambda: time.time(), **options)
+
+    @property
+    def settings(self) -> dict[str, t.Any]:
+        """The settings that point an application to this Hub."""
+        return {
+            "HUB_URL": self.url,
+            "HUB_SERVICE_ID": self.service_id,
+            "HUB_SERVICE_SECRET": self.service_secret,
+        }
+
+    def take_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let every session that the package opens reach this Hub."""
+        open_session = transport.open_session
+
+        def session_with_memory(hub_url: str) -> requests.Session:
+            session = open_session(hub_url)
+            session.mount(self._origin, _MemoryAdapter(self))
+            return session
+
+        monkeypatch.setattr(transport, "open_session", session_with_memory)
+
+    def sign_in(self, client: FlaskClient, login: str, groups: t.Sequence[str] | None = None) -> None:
+        """Sign `client` in as `login`, as a round trip would leave it."""
+        app = client.application
+        self.require_development(app)
+        if groups is not None:
+            self.update_user(login, groups=groups)
+        handle = state_of(app).keeper.begin(self._user(login), self._token(login))
+        with client.session_transaction() as session:
+            session[SESSION_KEY] = encode(handle)
+
+    def _token(self, login: str) -> HubToken:
+        answer = self.grant(login)
+        return HubToken(
+            access_token=Secret(answer["access_token"]),
+            refresh_token=Secret(answer["refresh_token"]),
+            scope=answer["scope"],
+            expires_at=int(self.clock()) + answer["expires_in"],
+        )
+
+    def _user(self, login: str) -> HubUser:
+        user = self.user(login)
+        return HubUser(
+            id=user.id,
+            login=user.login,
+            name=user.name,
+            email=user.email,
+            email_verified=user.email_verified and user.email is not None,
+            groups=frozenset(group.name for group in self.people.all_groups_of(user)),
+            guest=user.guest,
+            banned=user.banned,
+            avatar_url=f"{self.url}/api/rest/avatar/{user.id}",
+        )
+
+    @property
+    def _origin(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}/"
+
+
+class _MemoryAdapter(BaseAdapter):
+    """Carries requests to a WSGI application of the same process."""
+
+    def __init__(self, hub: DevHub) -> None:
+        super().__init__()
+        self._hub = hub
+
+    def send(self, request: requests.PreparedRequest, *args: t.Any, **kwargs: t.Any) -> requests.Response:
+        if has_app_context():
+            self._hub.require_development(current_app._get_current_object())  # type: ignore[attr-defined]
+        builder = EnvironBuilder(
+            method=request.method or "GET", base_url=None, path=request.url or "", data=request.body or b""
+        )
+        builder.headers.extend(request.headers)
+        body, status, headers = run_wsgi_app(self._hub.app, builder.get_environ(), buffered=True)
+        raw = HTTPResponse(io.BytesIO(b"".join(body)), dict(headers), int(status[:3]), preload_content=False)
+        return self._answer(request, raw)
+
+    def _answer(self, request: requests.PreparedRequest, raw: HTTPResponse) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer.raw, answer.request, answer.url = raw.status, raw, request, request.url or ""
+        answer.headers = requests.structures.CaseInsensitiveDict(raw.headers)
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def state_of(app: Flask) -> HubState:
+    """The state of `app`; `RuntimeError` where it has no HubAuth."""
+    state = app.extensions.get(EXTENSION)
+    if not isinstance(state, HubState):
+        raise RuntimeError(f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made.")
+    return state

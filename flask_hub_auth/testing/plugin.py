@@ -1,0 +1,74 @@
+"""The pytest plugin. It is loaded in every test run, so it imports next to nothing until a fixture is used."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from collections.abc import Callable
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from .browser import Browser
+    from .hub import HubInMemory
+
+
+class Clock:
+    """The time of both sides: the real one, plus what a test has added."""
+
+    def __init__(self) -> None:
+        self._real = time.time
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return self._real() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the time of the application and of the dev Hub; negative seconds move it back."""
+        self._ahead += seconds
+
+
+@pytest.fixture
+def hub_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that ``hub_clock.advance(seconds)`` moves, for the application and the dev Hub alike."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def dev_hub(monkeypatch: pytest.MonkeyPatch) -> HubInMemory:
+    """A Hub of this test's own, in memory. Every ``HubAuth`` that is made while it is there speaks to it.
+
+    ``dev_hub.settings`` are the settings of an application for it. ``dev_hub.calls``, ``.fail(...)``, ``.mend()``,
+    ``.expire()``, ``.revoke(login)`` and ``.update_user(login, ...)`` are what its control interface does.
+    """
+    from .hub import HubInMemory
+
+    hub = HubInMemory()
+    hub.take_calls(monkeypatch)
+    return hub
+
+
+@pytest.fixture
+def hub_browser(dev_hub: HubInMemory) -> Callable[[Flask], Browser]:
+    """Makes a browser for an application and the dev Hub: ``hub_browser(app).get("/path", as_="jane")``."""
+    from .browser import Browser
+
+    return lambda app: Browser(app, dev_hub)
+
+
+@pytest.fixture
+def hub_login(dev_hub: HubInMemory) -> Callable[..., None]:
+    """Signs a test client in without a round trip: ``hub_login(client, "jane", groups=["Developers"])``.
+
+    With ``groups`` the person is in these at the dev Hub from now on; without, in the seeded ones.
+    """
+
+    def sign_in(client: FlaskClient, login: str, groups: t.Sequence[str] | None = None) -> None:
+        dev_hub.sign_in(client, login, groups)
+
+    return sign_in

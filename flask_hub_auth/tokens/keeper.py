@@ -1,0 +1,271 @@
+"""When a token is renewed, and by whom.
+
+A renewal is due a little before the token's end. While the old token is still good, one request renews and nobody else
+waits; after its end the others wait for the one and use its result. What cannot be asked is not a "no": a login ends
+only when Hub says ``invalid_grant``, when Hub calls its person banned or guest or out of the login groups, and by age.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+from dataclasses import replace
+
+from ..config import HubConfig
+from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
+from ..hub import HubOAuth
+from ..model import HubToken, HubUser, Login, Secret
+from ..sealing import store_key
+from .logins import LoginStore
+
+log = logging.getLogger("flask_hub_auth")
+
+SHORTEST_LIFE: t.Final = 5
+"""Seconds for which every token counts as good: a Hub that gives tokens of no life is not asked at every request."""
+SEEN_SECONDS: t.Final = 60
+"""`last_seen` is written at most this often."""
+
+Reason = t.Literal["logout", "ended", "expired", "revoked", "banned"]
+
+
+class TokenKeeper:
+    """Keeps the tokens of logins fresh. May be used from all threads.
+
+    :param read_user: asks Hub who is behind an access token (``HubRest(...).me``)
+    :param on_refreshed: told the user id after each renewal
+    :param on_ended: told the user id and the reason when a login ends
+    """
+
+    def __init__(
+        self,
+        config: HubConfig,
+        logins: LoginStore,
+        oauth: HubOAuth,
+        read_user: t.Callable[[Secret], HubUser],
+        *,
+        clock: t.Callable[[], float] = time.time,
+        on_refreshed: t.Callable[[str], object] = lambda user_id: None,
+        on_ended: t.Callable[[str, Reason], object] = lambda user_id, reason: None,
+    ) -> None:
+        self.config = config
+        self.logins = logins
+        self._oauth = oauth
+        self._read_user = read_user
+        self._clock = clock
+        self._on_refreshed = on_refreshed
+        self._on_ended = on_ended
+
+    def begin(self, user: HubUser, token: HubToken) -> bytes:
+        """Keep a new login and answer its handle."""
+        now = int(self._clock())
+        token, life = self._lasting(token)
+        return self.logins.add(Login(user=user, token=token, token_life=life, since=now, last_seen=now, read_at=now))
+
+    def current(self, handle: bytes) -> Login | None:
+        """The living login behind `handle`, renewed and read again where that is due; None if there is none.
+
+        :raises HubUnavailable: the token is over, Hub could not be asked, and so is ``HUB_OUTAGE_GRACE``
+        :raises StoreUnavailable: the store could not be asked
+        """
+        login = self._living(handle)
+        login = login and self._renewed(handle, login)
+        login = login and self._reread(handle, login)
+        if login is None:
+            return None
+        if self._clock() >= login.token.expires_at + self.config.outage_grace:
+            raise HubUnavailable("The token could not be renewed, and the time of grace is over.")
+        return self._seen(handle, login)
+
+    def token(self, handle: bytes) -> HubToken | None:
+        """A token that is good now; None if there is no login.
+
+        :raises HubUnavailable: the token is over and could not be renewed; there is no grace for a call that needs it
+        """
+        login = self._living(handle)
+        login = login and self._renewed(handle, login)
+        if login and self._is_expired(login):
+            raise HubUnavailable("The token is over and could not be renewed.")
+        return login.token if login else None
+
+    def end(self, handle: bytes, reason: Reason) -> None:
+        """End a login. At a logout nothing of it stays; else it stays known whose it was."""
+        if reason == "logout":
+            login = self.logins.remove(handle)
+            ended = login if login and not login.ended else None
+        else:
+            ended = self._ended(handle, reason)
+        if ended:
+            log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, _short(handle))
+            self._on_ended(ended.user.id, reason)
+
+    def knows_groups(self, login: Login) -> bool:
+        """Whether what we know of the person's groups is young enough to decide by."""
+        return self._clock() < login.read_at + self.config.user_ttl + self.config.outage_grace
+
+    def _ended(self, handle: bytes, reason: Reason) -> Login | None:
+        # Two requests may see the same end; only the one that writes it tells about it.
+        return self.logins.change(handle, lambda login: login.end(reason))
+
+    def _living(self, handle: bytes) -> Login | None:
+        login = self.logins.load(handle)
+        if login is None or login.ended:
+            return None
+        now = self._clock()
+        if now < login.since + self.config.login_lifetime and now < login.last_seen + self.config.idle_lifetime:
+            return login
+        self.end(handle, "expired")
+        return None
+
+    def _is_expired(self, login: Login) -> bool:
+        return self._clock() >= login.token.expires_at
+
+    def _is_due(self, login: Login) -> bool:
+        leeway = min(self.config.refresh_leeway, login.token_life / 10)
+        return self._clock() >= login.token.expires_at - leeway
+
+    def _lasting(self, token: HubToken) -> tuple[HubToken, int]:
+        """`token` with the end that we give it, and the seconds until then."""
+        now = int(self._clock())
+        end = max(token.expires_at, now + SHORTEST_LIFE)
+        return replace(token, expires_at=end), end - now
+
+    def _renewed(self, handle: bytes, login: Login) -> Login | None:
+        """The login with a good token, as far as that can be had now."""
+        if not self._is_due(login):
+            return login
+        if login.token.refresh_token is None:
+            if not self._is_expired(login):
+                return login
+            self.end(handle, "expired")
+            return None
+        # While the old token is good nobody waits for somebody else's renewal.
+        wait = self.config.timeout + 4 if self._is_expired(login) else 0
+        with self._renewing(handle, login, wait) as mine:
+            if not mine:
+                return self._living(handle) if wait else login
+            again = self._living(handle)
+            # Somebody else may have refreshed, or failed to, while we waited.
+            if again is None or _tries(again) != _tries(login):
+                return again
+            return self._renew(handle, again)
+
+    def _renewing(self, handle: bytes, login: Login, wait: float) -> t.ContextManager[bool]:
+        def settled() -> bool:
+            now = self.logins.load(handle)
+            return now is None or bool(now.ended) or _tries(now) != _tries(login)
+
+        return self.logins.store.locks.hold("renew", store_key(handle), wait=wait, done=settled if wait else None)
+
+    def _renew(self, handle: bytes, login: Login) -> Login | None:
+        """Spend the refresh token. Only under the renew lock, with a login just loaded."""
+        if login.token.refresh_token is None:
+            self.end(handle, "revoked")
+            return None
+        try:
+            token = self._oauth.refresh(login.token.refresh_token)
+        except TokenRejected as refusal:
+            return self._rejected(handle, login, refusal)
+        except HubError as failure:
+            return self._failed(handle, login, failure)
+        renewed = self._kept(handle, login, token)
+        if renewed is not None:
+            log.info("token renewed: user=%s session=%s", login.user.id, _short(handle))
+            self._on_refreshed(login.user.id)
+        return renewed
+
+    def _kept(self, handle: bytes, login: Login, token: HubToken) -> Login | None:
+        """The login with its new token, in the store before anybody uses it."""
+        token, life = self._lasting(token)
+
+        def apply(login: Login) -> Login:
+            return replace(login, token=token, token_life=life, generation=login.generation + 1)
+
+        for pause in (0.2, 0.5, 0):
+            try:
+                return self.logins.change(handle, apply)
+            except StoreUnavailable:
+                time.sleep(pause)
+        # Hub has rotated: without these tokens the person signs in again. At least this request goes on.
+        log.error("new tokens could not be kept: user=%s session=%s", login.user.id, _short(handle))
+        return apply(login)
+
+    def _rejected(self, handle: bytes, login: Login, refusal: TokenRejected) -> Login | None:
+        again = self._living(handle)
+        if again is not None and again.generation != login.generation:
+            return again
+        log.info("token not renewed, Hub says no: user=%s %s", login.user.id, refusal.error)
+        self.end(handle, "revoked")
+        return None
+
+    def _failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
+        """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
+        log.warning("Hub could not be asked: user=%s session=%s: %s", login.user.id, _short(handle), failure)
+        try:
+            return self.logins.change(handle, lambda login: replace(login, failures=login.failures + 1))
+        except StoreUnavailable:
+            return login
+
+    def _reread(self, handle: bytes, login: Login) -> Login | None:
+        """The login with its person read again from Hub, if that is due and nobody else is at it."""
+
+        def is_due(login: Login) -> bool:
+            old = self._clock() >= login.read_at + self.config.user_ttl
+            return old and not self._is_expired(login)
+
+        if not is_due(login):
+            return login
+        with self._renewing(handle, login, 0) as mine:
+            again = self._living(handle) if mine else login
+            if not mine or again is None or not is_due(again):
+                return again
+            return self._read_again(handle, again)
+
+    def _read_again(self, handle: bytes, login: Login) -> Login | None:
+        try:
+            try:
+                user = self._read_user(login.token.access_token)
+            except TokenRejected:
+                # 401: either the token or the person is over. The refresh token decides which.
+                renewed = self._renew(handle, login)
+                if renewed is None or renewed.generation == login.generation:
+                    return renewed
+                user = self._read_user(renewed.token.access_token)
+        except HubError as failure:
+            return self._failed(handle, login, failure)
+        if user.id != login.user.id or refusal_code(user, self.config.login_groups):
+            self.end(handle, "banned" if user.banned else "revoked")
+            return None
+        now = int(self._clock())
+        return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
+
+    def _seen(self, handle: bytes, login: Login) -> Login:
+        now = int(self._clock())
+        if now - login.last_seen < SEEN_SECONDS:
+            return login
+        try:
+            return self.logins.change(handle, lambda login: replace(login, last_seen=now)) or login
+        except StoreUnavailable:
+            # The page can be shown; only the idle time counts from a little earlier.
+            return login
+
+
+def refusal_code(user: HubUser, login_groups: t.Collection[str]) -> str | None:
+    """Why this person may not sign in, as a code of :data:`~flask_hub_auth.errors.CODES`; None if they may."""
+    if user.banned:
+        return "HUB-111"
+    if user.guest:
+        return "HUB-112"
+    if login_groups and user.groups.isdisjoint(login_groups):
+        return "HUB-113"
+    return None
+
+
+def _tries(login: Login) -> tuple[int, int]:
+    """Changes whenever somebody has asked Hub about this login, with or without success."""
+    return login.generation, login.failures
+
+
+def _short(handle: bytes) -> str:
+    """What of a handle may be logged: eight digits of its hash."""
+    return store_key(handle)[4:12]

@@ -1,0 +1,112 @@
+"""Logins in the store: sealed, found by the handle that only the browser has, changed one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import typing as t
+from collections import OrderedDict
+
+from ..model import Login
+from ..sealing import Sealer, new_handle, store_key
+from .locks import writing
+from .store import Store
+
+log = logging.getLogger("flask_hub_auth")
+
+_OPENED: t.Final = 1024  # opened records that a process remembers
+
+
+class LoginStore:
+    """Keeps logins. May be used from all threads; every method may raise :class:`StoreUnavailable`.
+
+    :param lifetime: seconds after which a record is thrown away, whatever happened since
+    """
+
+    def __init__(self, store: Store, sealer: Sealer, *, clock: t.Callable[[], float], lifetime: float) -> None:
+        self.store = store
+        self._sealer = sealer
+        self._clock = clock
+        self._lifetime = lifetime
+        self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def add(self, login: Login) -> bytes:
+        """Keep a new login and answer its handle."""
+        handle = new_handle()
+        self._put(handle, login)
+        self.store.sweep()
+        return handle
+
+    def load(self, handle: bytes) -> Login | None:
+        """The login that `handle` opens, also one that has ended; None if there is none or it cannot be opened."""
+        key = store_key(handle)
+        sealed = self.store.get(key)
+        if sealed is None:
+            return None
+        with self._guard:
+            known = self._opened.get(key)
+        # Opening costs more than comparing: the same bytes give the same login.
+        return known[1] if known and known[0] == sealed else self._open(key, sealed, handle)
+
+    def change(self, handle: bytes, apply: t.Callable[[Login], Login]) -> Login | None:
+        """Apply a change to the login as it is now, and answer the result; None if it is gone or has ended.
+
+        The login is loaded again under the write lock, so that no change undoes another and none brings back a login
+        that was signed out meanwhile.
+        """
+        with writing(self.store.locks, store_key(handle)):
+            login = self.load(handle)
+            if login is None or login.ended:
+                return None
+            changed = apply(login)
+            self._put(handle, changed)
+            return changed
+
+    def remove(self, handle: bytes) -> Login | None:
+        """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken."""
+        with writing(self.store.locks, store_key(handle)):
+            login = self.load(handle)
+            if login is not None:
+                self.store.delete(store_key(handle))
+            return login
+
+    def claim_state(self, state: str, seconds: int) -> bool:
+        """True for the first of all callers, in all processes, who comes with `state`."""
+        return self.store.claim(_used_key(state), seconds)
+
+    def was_claimed(self, state: str) -> bool:
+        """Whether somebody already came with `state`."""
+        return self.store.get(_used_key(state)) is not None
+
+    def _open(self, key: str, sealed: bytes, handle: bytes) -> Login | None:
+        data = self._sealer.open(sealed, purpose="login", place=key, handle=handle)
+        if data is None:
+            # Altered, or written under a key that this process does not have. Another may have it: nothing is deleted.
+            log.warning("a login in the store could not be opened: session=%s", key[4:12])
+            return None
+        try:
+            login = Login.from_json(data)
+        except (ValueError, TypeError):
+            log.warning("a login in the store has another shape: session=%s", key[4:12])
+            return None
+        self._remember(key, sealed, login)
+        return login
+
+    def _put(self, handle: bytes, login: Login) -> None:
+        key = store_key(handle)
+        sealed = self._sealer.seal(login.to_json(), purpose="login", place=key, handle=handle)
+        self.store.put(key, sealed, int(login.since + self._lifetime - self._clock()))
+        self._remember(key, sealed, login)
+
+    def _remember(self, key: str, sealed: bytes, login: Login) -> None:
+        with self._guard:
+            self._opened[key] = (sealed, login)
+            self._opened.move_to_end(key)
+            if len(self._opened) > _OPENED:
+                self._opened.popitem(last=False)
+
+
+def _used_key(state: str) -> str:
+    return "used:" + hashlib.sha256(state.encode()).hexdigest()

@@ -1,0 +1,235 @@
+"""Where bytes are kept: a cachelib cache, made safe for logins.
+
+cachelib's own serializers unpickle whatever they read, its default thresholds drop entries past 500, and its file
+cache answers None both for "not there" and for "could not look". Here bytes stay bytes, nothing is dropped before its
+time, and what could not be asked raises :class:`StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import stat
+import struct
+import sys
+import time
+import typing as t
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
+
+from ..errors import HubConfigError, StoreUnavailable
+from .locks import FileLocks, Locks, ThreadLocks, writing
+
+RECORD_LIMIT: t.Final = 1 << 20
+"""Bytes of the largest record. People are in a thousand groups; nobody is in a million."""
+SWEEP_SECONDS: t.Final = 600
+
+
+class Store(t.Protocol):
+    """The seam of the stores: bytes by key, each with an end. Every method may raise :class:`StoreUnavailable`."""
+
+    locks: Locks
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept under `key`; None if the store was asked and has nothing usable."""
+
+    def put(self, key: str, data: bytes, seconds: int) -> None:
+        """Keep `data` for `seconds`."""
+
+    def delete(self, key: str) -> None:
+        """Forget `key`; nothing happens if it is not there."""
+
+    def claim(self, key: str, seconds: int) -> bool:
+        """True for exactly one caller among all processes within `seconds`."""
+
+    def sweep(self) -> None:
+        """Throw away what is over, at most every ten minutes and by one process."""
+
+
+class BytesSerializer:
+    """Bytes in, the same bytes out."""
+
+    def dumps(self, value: bytes) -> bytes:
+        return value
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+    def dump(self, value: bytes, file: t.IO[bytes]) -> None:
+        file.write(value)
+
+    def load(self, file: t.IO[bytes]) -> bytes:
+        return file.read()
+
+
+class _CacheStore:
+    """What the kinds of stores have in common."""
+
+    def __init__(self, cache: BaseCache, locks: Locks) -> None:
+        self._cache = copy.copy(cache)  # the application's own object keeps its serializer
+        self._cache.serializer = BytesSerializer()  # type: ignore[attr-defined]  # declared on the subclasses
+        self.locks = locks
+        self._swept = 0.0
+
+    def get(self, key: str) -> bytes | None:
+        data = self._cache.get(key)
+        return data if isinstance(data, bytes) else None
+
+    def put(self, key: str, data: bytes, seconds: int) -> None:
+        if len(data) > RECORD_LIMIT:
+            raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
+        if not self._cache.set(key, data, max(1, seconds)):
+            raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
+
+    def delete(self, key: str) -> None:
+        self._cache.delete(key)
+
+    def claim(self, key: str, seconds: int) -> bool:
+        with writing(self.locks, key):
+            if self.get(key) is not None:
+                return False
+            self.put(key, b"used", seconds)
+            return True
+
+    def _sweep_is_due(self) -> bool:
+        due = time.monotonic() - self._swept >= SWEEP_SECONDS or not self._swept
+        self._swept = time.monotonic() if due else self._swept
+        return due
+
+
+class MemoryStore(_CacheStore):
+    """Logins in the memory of one process: for tests and single processes."""
+
+    _cache: SimpleCache
+
+    def __init__(self, cache: SimpleCache | None = None) -> None:
+        super().__init__(cache or SimpleCache(), ThreadLocks())
+        self._cache._threshold = sys.maxsize
+
+    def sweep(self) -> None:
+        if self._sweep_is_due():
+            with self._cache._lock:
+                self._cache._remove_expired(time.time())
+
+
+class FileStore(_CacheStore):
+    """Logins as files of one folder: shared by all processes of a machine, and still there after a restart."""
+
+    _cache: FileSystemCache
+
+    def __init__(self, cache: FileSystemCache) -> None:
+        self.folder = Path(cache._path)
+        check_folder(self.folder)
+        super().__init__(cache, FileLocks(self.folder / "locks"))
+        # With a threshold the cache drops the oldest, and keeps a count in a file of its own.
+        self._cache._threshold = 0
+
+    def get(self, key: str) -> bytes | None:
+        path = self._cache._get_filename(key)
+        try:
+            entry = os.stat(path)
+        except FileNotFoundError:
+            if self.folder.is_dir():
+                return None
+            raise StoreUnavailable(f"The folder {self.folder} is gone.") from None
+        except OSError as error:
+            raise StoreUnavailable(f"The folder {self.folder} cannot be read: {error.strerror}") from None
+        # cachelib would wait 16 seconds for a file that may not be read, and then say "not there".
+        if not os.access(path, os.R_OK):
+            raise StoreUnavailable(f"A file in {self.folder} may not be read.")
+        if entry.st_size > 2 * RECORD_LIMIT or not stat.S_ISREG(entry.st_mode):
+            return None
+        return super().get(key)
+
+    def delete(self, key: str) -> None:
+        if not self._cache.delete(key):
+            raise StoreUnavailable(f"A file in {self.folder} could not be deleted.")
+
+    def sweep(self) -> None:
+        if not self._sweep_is_due():
+            return
+        with self.locks.hold("write", "sweep", wait=0) as held:
+            mark = self.folder / "locks" / "swept"
+            if not held or _age(mark) < SWEEP_SECONDS:
+                return
+            mark.touch(mode=0o600)
+            for entry in os.scandir(self.folder):
+                if entry.is_file(follow_symlinks=False) and self._is_over(entry):
+                    Path(entry.path).unlink(missing_ok=True)
+
+    def _is_over(self, entry: os.DirEntry[str]) -> bool:
+        """Whether a file has passed its end, or was left behind by a write that did not finish."""
+        if entry.name.endswith(self._cache._fs_transaction_suffix):
+            return _age(Path(entry.path)) > SWEEP_SECONDS
+        try:
+            with open(entry.path, "rb") as file:
+                end = struct.unpack("I", file.read(4))[0]
+        except (OSError, struct.error):
+            return False
+        return bool(0 < end < time.time())
+
+
+def open_store(cache: object, instance_path: str) -> Store:
+    """The store that ``HUB_CACHE`` names.
+
+    :param cache: None (files in the instance folder), ``memory://``, ``file:///abs/folder``, or one of cachelib's
+        ``SimpleCache`` and ``FileSystemCache``
+    :raises HubConfigError: for anything else, or a folder that others may read
+    """
+    if cache is None:
+        return FileStore(_file_cache(Path(instance_path) / "hub-logins"))
+    if isinstance(cache, str) and cache.startswith("memory:"):
+        return MemoryStore()
+    if isinstance(cache, str) and cache.startswith("file:"):
+        return FileStore(_file_cache(Path(unquote(urlsplit(cache).path))))
+    if isinstance(cache, FileSystemCache):
+        return FileStore(cache)
+    if isinstance(cache, SimpleCache):
+        return MemoryStore(cache)
+    raise HubConfigError(cache_problem(cache) or "HUB_CACHE is none that this version knows.")
+
+
+def cache_problem(cache: object) -> str | None:
+    """Why an object cannot be the cache; None if it can, or is no object but an address."""
+    if cache is None or isinstance(cache, (str, SimpleCache, FileSystemCache)):
+        return None
+    if isinstance(cache, RedisCache):
+        return "HUB_CACHE: Redis is not available in this version. Leave it out, or use file:///folder."
+    return (
+        f"HUB_CACHE must be memory://, file:///folder, or a cachelib SimpleCache or FileSystemCache, got a"
+        f" {type(cache).__name__}. Only of these do we know how to keep bytes without unpickling them."
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that others may read or write; an empty one of our own is closed to them instead."""
+    if folder.is_symlink():
+        raise HubConfigError(f"HUB_CACHE: {folder} is a symbolic link. Give the folder itself.")
+    state = folder.stat()
+    if hasattr(os, "getuid") and state.st_uid != os.getuid():
+        raise HubConfigError(f"HUB_CACHE: {folder} belongs to another user. Give a folder of the user who serves.")
+    if os.name == "posix" and state.st_mode & 0o077:
+        if any(folder.iterdir()):
+            raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
+        folder.chmod(0o700)
+    above = folder.parent.stat()
+    if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
+        raise HubConfigError(f"HUB_CACHE: everybody may write in {folder.parent}, and so replace {folder.name} there.")
+
+
+def _file_cache(folder: Path) -> FileSystemCache:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HubConfigError(f"HUB_CACHE: the folder {folder} cannot be made: {error.strerror}.") from None
+    return FileSystemCache(str(folder), threshold=0)
+
+
+def _age(path: Path) -> float:
+    """Seconds since `path` was last written; infinite if it is not there."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

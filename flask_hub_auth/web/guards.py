@@ -1,0 +1,161 @@
+"""The decorators, and the guards of whole blueprints and applications."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from weakref import WeakSet
+
+from flask import Flask, Response, current_app, request
+from flask.views import View
+
+from ..errors import (
+    AccessDenied,
+    HubConfigError,
+    HubUnavailable,
+    InputNotSent,
+    LoginRequired,
+    SetupProblem,
+    prefers_html,
+)
+from .addresses import here, login_address, on_this_site
+from .identity import has_bearer, identity
+from .login import begin_login, stop_loops
+from .navigation import can_navigate
+from .signals import hub_access_denied
+from .state import application, state
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+_PUBLIC: t.Final = "__hub_public__"
+GUARD: t.Final = "__hub_guard__"
+"""Attribute of a guarded view: what guards it, in words."""
+
+_bare: WeakSet[t.Callable[..., t.Any]] = WeakSet()
+"""Functions that have a guarded twin. Where one of them is registered itself, its guard guards nothing."""
+
+
+@t.overload
+def hub_login_required(view: F) -> F: ...
+@t.overload
+def hub_login_required(*, max_age: float | None = None) -> t.Callable[[F], F]: ...
+def hub_login_required(view: F | None = None, *, max_age: float | None = None) -> t.Any:
+    """Let only people through who are signed in.
+
+    Use it below ``@app.route``, on a function, an async function, or a class-based view. A person who is not signed in
+    and navigates here is sent to Hub and comes back; everything else gets 401 (problem details with a ``login_url``).
+    """
+    if max_age is not None:
+        raise HubConfigError("hub_login_required(max_age=...) is not available in this version. Leave max_age out.")
+    guard = functools.partial(_guarded, check=check_login, words="login")
+    return guard if view is None else guard(view)
+
+
+def hub_group_required(*names: str) -> t.Callable[[F], F]:
+    """Let only people through who are signed in and in one of the groups `names`. Others get 403."""
+    if not names or not all(isinstance(name, str) for name in t.cast(tuple[object, ...], names)):
+        raise HubConfigError(
+            f"hub_group_required needs names of groups, got {names!r}. Example: @hub_group_required('Developers')."
+        )
+    check = functools.partial(check_groups, names)
+    return functools.partial(_guarded, check=check, words="group " + " or ".join(names))
+
+
+def hub_public(view: F) -> F:
+    """Exempt a view from ``HUB_PROTECT_ALL`` and :meth:`HubAuth.protect`."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def check_login() -> Response | None:
+    """None if somebody is signed in; else the answer that begins a login, or :class:`LoginRequired`."""
+    if not identity().user:
+        return _ask_to_sign_in()
+    return None
+
+
+def check_groups(names: t.Sequence[str]) -> Response | None:
+    """None if the person is in one of `names`; :class:`AccessDenied` if not.
+
+    :raises HubUnavailable: what is known of the groups is too old to decide by, and Hub could not be asked
+    """
+    answer = check_login()
+    if answer is not None:
+        return answer
+    login = identity().login
+    if login is None or not state().keeper.knows_groups(login):
+        raise HubUnavailable("The groups of a person could not be read again, and are too old to decide by.")
+    if login.user.groups.isdisjoint(names):
+        hub_access_denied.send(application(), user=login.user, needed=tuple(names))
+        raise AccessDenied(f"The user {login.user.id} is in none of the groups asked for.", needed=names)
+    return None
+
+
+def check_everything() -> Response | None:
+    """The guard of ``HUB_PROTECT_ALL``: a login for every endpoint that is not public, and where there is none."""
+    return None if is_public(request.endpoint) else check_login()
+
+
+def is_public(endpoint: str | None) -> bool:
+    """Whether an endpoint needs no login under default-deny: marked so, ours, or static files."""
+    if endpoint is None:
+        return False
+    if endpoint.startswith("hub_auth.") or endpoint.rsplit(".", 1)[-1] == "static":
+        return True
+    view = current_app.view_functions.get(endpoint)
+    return bool(getattr(view, _PUBLIC, False) or getattr(getattr(view, "view_class", None), _PUBLIC, False))
+
+
+def find_bare_views(app: Flask) -> None:
+    """Raise :class:`SetupProblem` if a guard stands above ``@app.route``, where it guards nothing."""
+    for endpoint, view in app.view_functions.items():
+        if view in _bare and not getattr(view, _PUBLIC, False):
+            raise SetupProblem(
+                f"The view '{endpoint}' is not guarded: its guard stands above @app.route, which registered the bare"
+                f" function. Put @app.route on top and the guard below it."
+            )
+
+
+def _guarded(view: F, *, check: t.Callable[[], Response | None], words: str) -> F:
+    if isinstance(view, type) and issubclass(view, View):
+        # Of a view's decorators the last is the outermost: nothing of the view runs before it.
+        view.decorators = [*view.decorators, functools.partial(_guarded, check=check, words=words)]
+        return view
+    if not callable(view):
+        raise HubConfigError(f"A guard stands on a view function or a View class, got {view!r}.")
+
+    @functools.wraps(view)
+    def guarded(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        answer = check()
+        return current_app.ensure_sync(view)(*args, **kwargs) if answer is None else answer
+
+    setattr(guarded, GUARD, words)
+    inner: t.Any = view
+    while inner is not None:
+        _bare.add(inner)
+        inner = getattr(inner, "__wrapped__", None)
+    return t.cast(F, guarded)
+
+
+def _ask_to_sign_in() -> Response:
+    config = state().config
+    if has_bearer():
+        raise LoginRequired("Bearer tokens are not available in this version.", error="invalid_token")
+    next = here(request, config)
+    if can_navigate(request):
+        stop_loops(next)
+        return begin_login(next)
+    if request.headers.get("HX-Request") == "true":
+        return _ask_htmx()
+    if request.method not in ("GET", "HEAD") and prefers_html(request.environ):
+        raise InputNotSent("A form was sent, and nobody is signed in any more.")
+    raise LoginRequired("Nobody is signed in.", return_to=next)
+
+
+def _ask_htmx() -> Response:
+    """401 with a header that makes htmx navigate the whole page to the login."""
+    config = state().config
+    page = on_this_site(request.headers.get("HX-Current-URL"), config) or here(request, config)
+    response = t.cast(Response, LoginRequired("Nobody is signed in.", return_to=page).get_response(request.environ))
+    response.headers["HX-Redirect"] = login_address(page, config)
+    return response

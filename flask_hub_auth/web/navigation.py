@@ -1,0 +1,42 @@
+"""What kind of request this is: a person who opens a page, or something that cannot go to Hub and come back."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import urlsplit
+
+from ..errors import prefers_html
+
+if t.TYPE_CHECKING:
+    from flask import Request
+
+    from ..config import HubConfig
+
+
+def can_navigate(request: Request) -> bool:
+    """Whether whoever sent this request can go to Hub and come back: a person who opens a page."""
+    headers = request.headers
+    if request.method != "GET" or headers.get("HX-Request") == "true" or is_prefetch(request):
+        return False
+    if headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
+        return False
+    mode, destination = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
+    if mode is None and destination is None:
+        return prefers_html(request.environ)
+    # A service worker passes a navigation on with an empty destination.
+    return mode in (None, "navigate") and destination in (None, "document", "empty" if mode else "document")
+
+
+def is_prefetch(request: Request) -> bool:
+    """Whether a browser fetches ahead, for a person who may never come."""
+    words = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
+    return "prefetch" in words.lower() or "prerender" in words.lower() or "preview" in words.lower()
+
+
+def is_foreign_host(request: Request, config: HubConfig) -> bool:
+    """Whether the visitor used another host name than the public one (ports aside): cookies would not come back."""
+    try:
+        asked = urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return True
+    return asked != urlsplit(config.service_url).hostname

@@ -1,0 +1,150 @@
+"""Logins that have begun and not come back: one signed cookie each, nothing on the server.
+
+The cookie holds the state and the return address. The PKCE verifier is in no cookie and no URL: it is derived from the
+state and the key that signed the cookie. A second cookie counts round trips, for the breaker of loops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import typing as t
+from dataclasses import dataclass, field
+
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
+
+from ..config import HubConfig
+from ..sealing import encode
+
+if t.TYPE_CHECKING:
+    from flask import Response
+
+    Cookies = t.Mapping[str, str]
+
+GOOD_SECONDS: t.Final = 600
+"""So long a login may take. The cookie stays longer, so that a late one still knows its return address."""
+KEPT_SECONDS: t.Final = 3600
+TRIED_SECONDS: t.Final = 300
+MOST: t.Final = 5
+BUDGET: t.Final = 3600
+"""Bytes of all our cookies together. Servers and proxies stop at 4 to 8 KiB of headers, and the application has
+cookies too."""
+_SWEPT: t.Final = 12  # cookies that one answer takes away; each costs a header line
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A login on its way: `age` in seconds since it began."""
+
+    state: str
+    next: str
+    verifier: str = field(repr=False)
+    age: float = 0.0
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it has taken too long."""
+        return self.age > GOOD_SECONDS
+
+
+class PendingLogins:
+    """Writes and reads the cookies of pending logins. Holds no state; safe to share between threads."""
+
+    def __init__(self, config: HubConfig, clock: t.Callable[[], float]) -> None:
+        self._clock = clock
+        self._secure = config.secure
+        self._prefix = "__Host-" if config.secure else ""
+        self._keys = config.secret_keys
+        # A cookie of another service, Hub or callback is not ours, even under the same SECRET_KEY.
+        self._salt = json.dumps(["flask-hub-auth/v1", config.url, config.service_id, config.redirect_uri]).encode()
+
+    def begin(self, next: str) -> Pending:
+        """A login that comes back to `next`. The state has 256 bits from the system's generator."""
+        state = secrets.token_urlsafe(32)
+        return Pending(state, next, self._verifier(self._keys[0], state))
+
+    def remember(self, response: Response, cookies: Cookies, pending: Pending) -> None:
+        """Give the browser the cookie of `pending`; beyond five, or too many bytes, the oldest go."""
+        name, value = self._name(pending.state), self._dump("login", {"s": pending.state, "n": pending.next})
+        others = {name: cookie for name, cookie in cookies.items() if name.startswith(f"{self._prefix}hub_login_")}
+        count, size = 1, len(name) + len(value)
+        gone = []
+        for other in sorted(others, key=lambda other: self._began(others[other]), reverse=True):
+            count, size = count + 1, size + len(other) + len(others[other])
+            if count > MOST or size > BUDGET:
+                gone.append(other)
+        for other in gone[-_SWEPT:]:
+            self._delete(response, other)
+        self._set(response, name, value, KEPT_SECONDS)
+
+    def find(self, cookies: Cookies, state: str) -> Pending | None:
+        """The pending login of this browser that belongs to `state`; None if it has none."""
+        found = self._load("login", cookies.get(self._name(state), ""))
+        if found is None:
+            return None
+        key, data, began = found
+        if not isinstance(data, dict) or not hmac.compare_digest(str(data.get("s")).encode(), state.encode()):
+            return None
+        return Pending(state, str(data.get("n")), self._verifier(key, state), self._clock() - began)
+
+    def forget(self, response: Response, state: str) -> None:
+        """Take the cookie of `state` away."""
+        self._delete(response, self._name(state))
+
+    def tried(self, cookies: Cookies) -> int:
+        """How many round trips in a row came back well without anybody being signed in afterwards."""
+        found = self._load("tried", cookies.get(f"{self._prefix}hub_tried", ""))
+        if found is None or self._clock() - found[2] > TRIED_SECONDS or not isinstance(found[1], int):
+            return 0
+        return found[1]
+
+    def count(self, response: Response, tried: int) -> None:
+        """Write down the number of round trips; 0 takes the cookie away."""
+        if tried:
+            self._set(response, f"{self._prefix}hub_tried", self._dump("tried", tried), TRIED_SECONDS)
+        else:
+            self._delete(response, f"{self._prefix}hub_tried")
+
+    def _name(self, state: str) -> str:
+        digest = hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
+        return f"{self._prefix}hub_login_{digest[:8]}"
+
+    def _verifier(self, key: bytes, state: str) -> str:
+        return encode(hmac.digest(key, self._salt + b"\0pkce\0" + state.encode(), "sha256"))
+
+    def _began(self, cookie: str) -> float:
+        found = self._load("login", cookie)
+        return found[2] if found else 0.0
+
+    def _set(self, response: Response, name: str, value: str, seconds: int) -> None:
+        response.set_cookie(name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="Lax")
+
+    def _delete(self, response: Response, name: str) -> None:
+        # Browsers keep a __Host- cookie unless the deletion repeats every attribute.
+        response.delete_cookie(name, path="/", secure=self._secure, httponly=True, samesite="Lax")
+
+    def _serializer(self, kind: str, key: bytes) -> URLSafeTimedSerializer:
+        clock = self._clock
+
+        class Signer(TimestampSigner):
+            def get_timestamp(self) -> int:
+                return int(clock())
+
+        return URLSafeTimedSerializer(key, salt=self._salt + kind.encode(), signer=Signer)
+
+    def _dump(self, kind: str, data: object) -> str:
+        return self._serializer(kind, self._keys[0]).dumps(data)
+
+    def _load(self, kind: str, cookie: str) -> tuple[bytes, t.Any, float] | None:
+        """The key that signed `cookie`, what it says, and when it was signed."""
+        if not cookie or len(cookie) > 4096:
+            return None
+        for key in self._keys:
+            try:
+                data, signed = self._serializer(kind, key).loads(cookie, return_timestamp=True)
+            except BadData:
+                continue
+            return key, data, signed.timestamp()
+        return None

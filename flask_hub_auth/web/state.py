@@ -1,0 +1,50 @@
+"""What one application has: its settings and the parts made from them."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from ..config import HubConfig
+from ..errors import SetupProblem
+from ..hub import HubOAuth
+from ..hub.openid import Discovery
+from ..hub.transport import Transport
+from ..sealing import Sealer
+from ..tokens import TokenKeeper
+from .pending import PendingLogins
+
+EXTENSION: t.Final = "hub_auth"
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """The one object in ``app.extensions["hub_auth"]``. Nothing in it belongs to a request or a person."""
+
+    config: HubConfig
+    transport: Transport
+    oauth: HubOAuth
+    discovery: Discovery
+    sealer: Sealer
+    keeper: TokenKeeper
+    pending: PendingLogins
+
+
+def state() -> HubState:
+    """The state of the current application.
+
+    :raises SetupProblem: the extension was never given this application: nothing guarded runs
+    """
+    found = current_app.extensions.get(EXTENSION)
+    if not isinstance(found, HubState):
+        raise SetupProblem(
+            f"The application '{current_app.name}' has guarded views but no HubAuth. Call HubAuth(app) when it is made."
+        )
+    return found
+
+
+def application() -> Flask:
+    """The current application itself, the sender of every signal."""
+    return t.cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]

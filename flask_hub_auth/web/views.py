@@ -1,0 +1,79 @@
+"""/login, /authorized and /logout."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import Blueprint, Response, abort, render_template, request
+
+from ..errors import PAGE_HEADERS, LoginFailed, LoginRequired
+from .addresses import safe_address, site_path
+from .identity import csrf_token, is_csrf_token
+from .login import begin_login, complete_login, end_login, redirect_to
+from .navigation import is_prefetch
+from .state import state
+
+if t.TYPE_CHECKING:
+    from ..config import HubConfig
+
+
+def blueprint(config: HubConfig) -> Blueprint:
+    """The blueprint ``hub_auth`` with the paths of the settings."""
+    views = Blueprint(
+        "hub_auth", __name__, template_folder="templates", static_folder="static", static_url_path="/hub_auth/static"
+    )
+    # HEAD and OPTIONS come with GET unless a view says no; a callback must be opened by a person.
+    for path, name, view, methods in (
+        (config.login_path, "login", login, ["GET"]),
+        (config.redirect_path, "authorized", authorized, ["GET"]),
+        (config.logout_path, "logout", logout, ["GET", "POST"]),
+    ):
+        views.add_url_rule(path, name, view, methods=methods, provide_automatic_options=False)
+    return views
+
+
+def login() -> Response:
+    """302 to Hub, also for somebody who is signed in: that is how people switch accounts."""
+    _not_head()
+    if is_prefetch(request):
+        raise LoginRequired("A login is not begun ahead of time.")
+    config = state().config
+    addresses = request.args.getlist("next")
+    next = safe_address(addresses[0], config) if len(addresses) == 1 else None
+    return begin_login(next)
+
+
+def authorized() -> Response:
+    """Where Hub sends people back to."""
+    _not_head()
+    return complete_login()
+
+
+def logout() -> Response | tuple[str, dict[str, str]]:
+    """POST signs out; GET shows a page with the button for it."""
+    config = state().config
+    if request.method != "POST":
+        _not_head()
+        return render_template(
+            "hub_auth/logout.html", action=site_path(config.logout_path, config), csrf_token=csrf_token()
+        ), PAGE_HEADERS
+    if not _is_own_form():
+        raise LoginFailed("A sign-out must come from this site: send csrf_token, see hub_csrf_token().")
+    next = safe_address(request.form.get("next"), config)
+    end_login()
+    return redirect_to(next or site_path(config.after_logout, config))
+
+
+def _is_own_form() -> bool:
+    """Whether a form was sent by a page of this site, and not by another one in this browser."""
+    if is_csrf_token(request.form.get("csrf_token")):
+        return True
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":
+        return True
+    own = {request.host_url.rstrip("/"), state().config.service_url.removesuffix(site_path("", state().config))}
+    return request.headers.get("Origin") in own
+
+
+def _not_head() -> None:
+    if request.method == "HEAD":
+        abort(405)
