@@ -228,7 +228,7 @@ def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug
         path = values.get(key, key)
         first = taken.setdefault(path.rstrip("/"), key)
         if first != key:
-            yield f"{key} must not be the path of {first}, got {read.shown(path)}. Example: {SETTINGS[key].default}."
+            yield f"{key} {SETTINGS[key].explained(f'must not be the path of {first}, got {read.shown(path)}')}"
 
 
 def _strangers(config: Mapping[str, t.Any]) -> Iterator[str]:
