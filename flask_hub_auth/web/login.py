@@ -117,7 +117,7 @@ def _stale(state_given: str, pending: Pending | None) -> Response:
     hub = state()
     started_at_hub = None if pending else on_this_site(state_given, hub.config)
     if started_at_hub:
-        # Hub can begin a login itself; its state is then a page of ours. The code is dropped; a login of our own begins.
+        # Hub can begin a login itself; its state is then a page of ours. Its code is dropped: we begin one of our own.
         return begin_login(started_at_hub)
     if identity().user:
         return redirect_to(site_path(hub.config.after_login, hub.config))
