@@ -1,8 +1,8 @@
 """One at a time: threads of a process, processes of a machine.
 
 There are two locks per login: the *renew* lock is held across a call to Hub, the *write* lock for the milliseconds of
-There are two locks per login: the *renew* lock is held across a call to Hub, the *write* lock for the milliseconds of
 one change. Whoever needs both takes them in this order. Locks are striped: a fixed number for all logins, never gone.
+"""
 
 from __future__ import annotations
 
