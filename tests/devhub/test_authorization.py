@@ -154,7 +154,7 @@ def test_a_doubled_client_or_redirect_uri_ends_on_hub_s_error_page(visitor: Visi
         ("https://app.example/", [], "oauth/hub", "https://app.example/oauth/hub", True),
         ("https://app.example/base/", [], "oauth/hub", "https://app.example/base/oauth/hub", True),
         ("https://app.example/", ["https://b.example/"], "oauth/hub", "https://b.example/oauth/hub", True),
-        ("https://app.example/", ["relative"], "oauth/hub", "relative/oauth/hub", False),
+        ("https://app.example/", ["relative"], "oauth/hub", "oauth/hub", False),
         (None, [], "oauth/hub", "oauth/hub", False),
         ("https://app.example/", [], "https://b.example/x", "https://app.example/x", False),
     ],
@@ -354,6 +354,13 @@ def test_remember_me_outlives_the_browser_and_half_an_hour(
     assert is_login_page(visitor.ask())
 
 
+def test_a_session_goes_on_while_it_is_used(visitor: Visitor, clock: Clock) -> None:
+    visitor.sign_in("jane")
+    for _ in range(3):
+        clock.advance(20 * 60)
+        assert "code" in answer_of(visitor.ask())
+
+
 @pytest.mark.parametrize(("base", "secure"), [("https://hub.test", True), ("http://localhost:8099", False)])
 def test_the_session_cookie_is_hub_s_own_and_out_of_reach(visitor: Visitor, base: str, secure: bool) -> None:
     address = f"{base}/hub/api/rest/oauth2/interactive/login"
@@ -420,6 +427,9 @@ def test_a_token_is_limited_to_what_was_approved(make_visitor: MakeVisitor) -> N
     approved = allow(visitor, visitor.ask().location, service=[HUB_ID])
     token = visitor.exchange(answer_of(visitor.get(approved.location))["code"]).get_json()
     assert token["scope"] == HUB_ID
+    assert answer_of(visitor.ask(scope=visitor.hub.service_id))["error"] == "access_denied"
+    forced = visitor.ask(scope=visitor.hub.service_id, approval_prompt="force")
+    assert urlsplit(forced.location).path == "/hub/auth/consent"
 
 
 @pytest.mark.parametrize(
