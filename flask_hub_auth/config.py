@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from . import readers as read
 from . import urls
-from .errors import HubConfigError, clean
+from .errors import HubConfigError
+from .pages import clean
 from .readers import Setting, Wrong, collect
 
 HUB_ID: t.Final = "0-0-0-0-0"

@@ -23,9 +23,7 @@ import json
 import logging
 import secrets
 import typing as t
-from html import escape
 
-from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import (
     BadGateway,
     BadRequest,
@@ -35,15 +33,13 @@ from werkzeug.exceptions import (
     ServiceUnavailable,
     Unauthorized,
 )
-from werkzeug.http import parse_accept_header
+
+from .pages import PAGE_HEADERS, PAGES, Pages, challenge, clean, page, prefers_html
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger("flask_hub_auth")
-
-PAGES = "flask_hub_auth.pages"
-"""Key of the WSGI environment under which the extension puts its :class:`Pages`."""
 
 CODES: t.Final[dict[str, tuple[str, str]]] = {
     "HUB-101": ("This sign-in took too long", "It was begun a while ago and is no longer valid."),
@@ -72,29 +68,6 @@ CODES: t.Final[dict[str, tuple[str, str]]] = {
     "HUB-500": ("This site is not set up correctly", "Its developers find the reason in the text and in the log."),
 }
 """Code → title and plain sentence: the same on the page, in the log, in JSON and in the documentation."""
-
-PAGE_HEADERS: t.Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none';"
-    " frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Headers of every page of the extension: nothing cached, nothing loaded from elsewhere, no address passed on."""
-
-
-class Pages(t.Protocol):
-    """What the extension knows about an error and this floor does not."""
-
-    @property
-    def realm(self) -> str:
-        """The service id, for ``WWW-Authenticate``."""
-
-    def login_url(self, problem: HubProblem) -> str | None:
-        """The path that begins a login and comes back to where `problem` happened."""
-
-    def html(self, problem: HubProblem) -> str:
-        """The page that shows `problem` to a person."""
 
 
 class HubError(Exception):
@@ -134,7 +107,7 @@ class HubProblem(HubError, HTTPException):
         """The page or the problem details (RFC 9457), whichever `environ` asks for."""
         pages: Pages | None = (environ or {}).get(PAGES)
         if environ is None or prefers_html(environ):
-            return _page(self, pages)
+            return page(self, pages)
         document = {
             "type": f"urn:flask-hub-auth:{self.hub_code}",
             "title": self.title,
@@ -142,7 +115,7 @@ class HubProblem(HubError, HTTPException):
             "code": self.hub_code,
             "reference": self.reference,
         }
-        login_url = pages.login_url(self) if pages and self.code == 401 else None
+        login_url = pages.login_url(self) if pages and getattr(self, "can_sign_in", False) else None
         return json.dumps(document | ({"login_url": login_url} if login_url else {}))
 
     def get_headers(self, environ: WSGIEnvironment | None = None, scope: object = None) -> list[tuple[str, str]]:
@@ -222,18 +195,29 @@ class LoginFailed(HubProblem, BadRequest):
     hub_code = "HUB-400"
 
 
+class BearerMalformed(LoginFailed):
+    """A token is presented in two ways at once, so that nobody can say which one counts (RFC 6750 section 3.1)."""
+
+    def more_headers(self, pages: Pages | None) -> dict[str, str]:
+        return challenge(pages, error="invalid_request")
+
+
 class LoginRequired(HubProblem, Unauthorized):
-    """Nobody is signed in. `error`: the error of a presented bearer token (RFC 6750 section 3.1)."""
+    """Nobody is signed in.
+
+    `error`: the error of a presented bearer token (RFC 6750 section 3.1). `can_sign_in`: whether signing in would help;
+    not where only a token counts.
+    """
 
     hub_code = "HUB-401"
 
-    def __init__(self, message: str = "", *, error: str | None = None, **more: t.Any) -> None:
+    def __init__(self, message: str = "", *, error: str | None = None, can_sign_in: bool = True, **more: t.Any) -> None:
         super().__init__(message, **more)
         self.error = error
+        self.can_sign_in = can_sign_in
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
-        realm = quoted(pages.realm if pages else "hub")
-        return {"WWW-Authenticate": f"Bearer realm={realm}" + (f", error={quoted(self.error)}" if self.error else "")}
+        return challenge(pages, **({"error": self.error} if self.error else {}))
 
 
 class InputNotSent(LoginRequired):
@@ -247,46 +231,19 @@ class InputNotSent(LoginRequired):
 
 
 class AccessDenied(HubProblem, Forbidden):
-    """Somebody is known, but may not. `needed`: the groups that would open, if that is the reason."""
+    """Somebody is known, but may not.
+
+    `needed`: the groups or the permission that would open, if that is the reason. `bearer`: whether they are known by a
+    presented token, and so are told in its terms (RFC 6750 section 3.1).
+    """
 
     hub_code = "HUB-403"
 
-    def __init__(self, message: str = "", *, needed: t.Sequence[str] = (), **more: t.Any) -> None:
+    def __init__(self, message: str = "", *, needed: t.Sequence[str] = (), bearer: bool = False, **more: t.Any) -> None:
         super().__init__(message, **more)
         self.needed = tuple(needed)
+        self.bearer = bearer
 
-
-def prefers_html(environ: WSGIEnvironment) -> bool:
-    """Whether a person reads the answer: a navigation, or an ``Accept`` that prefers HTML to JSON."""
-    if environ.get("HTTP_SEC_FETCH_MODE") == "navigate":
-        return True
-    accept = parse_accept_header(environ.get("HTTP_ACCEPT"), MIMEAccept)
-    json_quality = max(accept["application/json"], accept["application/problem+json"])
-    return bool(accept["text/html"] > json_quality)
-
-
-def clean(text: str, limit: int = 200) -> str:
-    """`text` from outside as one printable line: control and direction marks escaped, at most `limit` characters."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def quoted(text: str) -> str:
-    """`text` as a quoted-string (RFC 9110 section 5.6.4)."""
-    printable = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _page(problem: HubProblem, pages: Pages | None) -> str:
-    """The application's page for `problem`, or a plain one where that cannot be made."""
-    if pages:
-        try:
-            return pages.html(problem)
-        except Exception:
-            # A broken template must not turn a kind page into a stack trace.
-            log.exception("The page for %s could not be rendered", problem.hub_code)
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(problem.title)}</title>"
-        f"<h1>{escape(problem.title)}</h1><p>{escape(problem.sentence)}</p><p>{problem.hub_code}"
-        f" · {problem.reference}</p></html>"
-    )
+    def more_headers(self, pages: Pages | None) -> dict[str, str]:
+        scope = {"scope": pages.realm} if pages else {}
+        return challenge(pages, error="insufficient_scope", **scope) if self.bearer else {}

@@ -12,11 +12,12 @@ from flask import Blueprint, Flask, Response, current_app, has_app_context, rend
 from werkzeug.exceptions import HTTPException
 
 from .config import HubConfig
-from .errors import PAGES, HubConfigError, HubProblem, clean
+from .errors import HubConfigError, HubProblem
 from .hub import HubOAuth, HubRest
 from .hub.openid import Discovery
 from .hub.transport import Transport
 from .model import HubUser, Secret
+from .pages import PAGES, clean
 from .sealing import Sealer
 from .tokens import LoginStore, TokenKeeper, open_store
 from .tokens.store import cache_problem
@@ -193,7 +194,7 @@ class _AppPages:
         return render_template(
             "hub_auth/page.html",
             problem=problem,
-            login_url=self.login_url(problem) if ours or problem.code == 401 else None,
+            login_url=self.login_url(problem) if ours or getattr(problem, "can_sign_in", False) else None,
             again_url=again,
             home_url=site_path(self.config.after_logout, self.config),
         )

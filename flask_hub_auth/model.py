@@ -96,6 +96,31 @@ class HubUser:
         return bool(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class HubPermissions:
+    """What a person may do, as Hub's permission cache says it.
+
+    `granted` maps permission keys to the ids of the projects where they are held; None means everywhere.
+    """
+
+    granted: dict[str, frozenset[str] | None] = field(default_factory=dict, hash=False)
+
+    def allows(self, key: str, project: str | None = None) -> bool:
+        """Whether `key` is held in `project` (an id), or anywhere where none is given."""
+        if key not in self.granted:
+            return False
+        projects = self.granted[key]
+        return projects is None or (bool(projects) if project is None else project in projects)
+
+    def __or__(self, other: HubPermissions) -> HubPermissions:
+        """What is held by the one or by the other."""
+        union = dict(self.granted)
+        for key, projects in other.granted.items():
+            known = union.get(key, frozenset())
+            union[key] = None if known is None or projects is None else known | projects
+        return HubPermissions(union)
+
+
 ANONYMOUS: t.Final = HubUser(id="", login="", guest=True)
 """Nobody."""
 
@@ -105,7 +130,8 @@ class Login:
     """One person's login as it is kept in the store. All times are UTC epoch seconds.
 
     `generation` counts changes of the token only. `token_life`: seconds that the token had when it came. `read_at`:
-    when `user` was last read from Hub. `failures`: calls to Hub for this login that failed, so that whoever waited for
+    when `user` was last read from Hub, and `permissions_at` the same for `permissions`, once somebody asked for them.
+    `failures`: calls to Hub for this login that failed, so that whoever waited for
     one of them need not try again. `ended`: why the login is over; then it holds no token, and `user` nothing but the
     id (a later login of the same person keeps what the application has in the session).
     """
@@ -119,56 +145,66 @@ class Login:
     generation: int = 0
     failures: int = 0
     ended: str | None = None
+    permissions: HubPermissions | None = None
+    permissions_at: int = 0
 
     def end(self, reason: str) -> Login:
         """The same login, over: nothing of it but whose it was."""
         nobody = HubUser(id=self.user.id, login="")
-        return replace(self, user=nobody, token=HubToken(Secret("")), ended=reason)
+        return replace(self, user=nobody, token=HubToken(Secret("")), permissions=None, ended=reason)
 
     def to_json(self) -> bytes:
         """The login as UTF-8 JSON, secrets included: to be sealed at once."""
-        fields = asdict(self)
-        fields["user"]["groups"] = sorted(self.user.groups)
-        return json.dumps(fields, default=_reveal, separators=(",", ":")).encode()
+        return json.dumps(asdict(self), default=_plain, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Login:
         """The login that :meth:`to_json` wrote. `ValueError` for anything else."""
-        fields = _shaped(json.loads(data), cls, {"user": dict, "token": dict})
-        user = _shaped(fields["user"], HubUser, {"groups": list, "extra": dict})
-        token = _shaped(fields["token"], HubToken, {})
+        fields = _shaped(json.loads(data), cls, user=[dict], token=[dict], permissions=[dict, type(None)])
+        user = _shaped(fields["user"], HubUser, groups=[list], extra=[dict])
+        token = _shaped(fields["token"], HubToken)
         user["groups"] = frozenset(user["groups"])
         for name in ("access_token", "refresh_token", "id_token"):
             token[name] = None if token[name] is None else Secret(token[name])
-        return cls(**(fields | {"user": HubUser(**user), "token": HubToken(**token)}))
+        read = {"user": HubUser(**user), "token": HubToken(**token), "permissions": _permissions(fields["permissions"])}
+        return cls(**(fields | read))
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is behind a request: nobody, or somebody by the login that `handle` opens."""
+    """Who is behind a request: nobody, somebody by the login that `handle` opens, or by the token in its header."""
 
     user: HubUser = ANONYMOUS
     login: Login | None = field(default=None, repr=False)
     handle: bytes | None = field(default=None, repr=False)
+    bearer: Secret | None = None
 
 
-def _reveal(value: object) -> str:
+def _plain(value: object) -> t.Any:
     if isinstance(value, Secret):
         return value.reveal()
+    if isinstance(value, frozenset):
+        return sorted(value)
     raise TypeError(f"{type(value).__name__} does not belong into a login")
 
 
 _PLAIN: t.Final = {"int": (int,), "str": (str,), "bool": (bool,), "Secret": (str,)}
 
 
-def _shaped(fields: object, cls: type, nested: dict[str, type]) -> dict[str, t.Any]:
+def _permissions(fields: object) -> HubPermissions | None:
+    if fields is None:
+        return None
+    granted = _shaped(fields, HubPermissions, granted=[dict])["granted"]
+    return HubPermissions({key: None if ids is None else frozenset(ids) for key, ids in granted.items()})
+
+
+def _shaped(fields: object, cls: type, **nested: list[type]) -> dict[str, t.Any]:
     """`fields` if they have exactly the names and types of the dataclass `cls`; `ValueError` otherwise."""
     annotations: dict[str, str] = cls.__annotations__
     if not isinstance(fields, dict) or set(fields) != set(annotations):
         raise ValueError(f"not the fields of a {cls.__name__}")
     for name, annotation in annotations.items():
         allowed = {kind for word in annotation.split(" | ") for kind in _PLAIN.get(word, (type(None),))}
-        kind = nested.get(name)
-        if type(fields[name]) not in ({kind} if kind else allowed):
+        if type(fields[name]) not in nested.get(name, allowed):
             raise ValueError(f"{cls.__name__}.{name} has the wrong type")
     return fields

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from .errors import clean
+from .pages import clean
 
 KEY_BYTES: t.Final = 32
 EXAMPLE_KEYS: t.Final = {b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"}

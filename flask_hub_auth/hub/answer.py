@@ -7,7 +7,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ..errors import HubProtocolError, HubRefused, HubUnavailable, TokenRejected, clean
+from ..errors import HubProtocolError, HubRefused, HubUnavailable, TokenRejected
+from ..pages import clean
 
 
 @dataclass(frozen=True, slots=True)

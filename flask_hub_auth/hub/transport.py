@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..errors import HubConfigError, HubError, HubProtocolError, HubUnavailable, TokenRejected, clean
+from ..errors import HubConfigError, HubError, HubProtocolError, HubUnavailable, TokenRejected
 from ..model import Secret
+from ..pages import clean
 from .answer import Answer
 from .deadline import Call, DeadlineAdapter, current
 
@@ -59,7 +60,8 @@ class Transport:
     `hub_url` is Hub's base with its context path. `timeout` bounds a call as a whole, in seconds: name look-up,
     connecting, sending and the last byte of the answer. `ca_bundle` is a file of certificates, `proxy` an ``http://``
     or ``https://`` URL; nothing is read from environment variables or ``~/.netrc``. Of a session given as `http` only
-    the adapters and the client certificate are used, and it is not renewed after a fork.
+    the adapters and the client certificate are used: it waits as long as they do (requests' own: `timeout` for every
+    read), and it is not renewed after a fork.
     """
 
     def __init__(

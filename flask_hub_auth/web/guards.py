@@ -9,15 +9,8 @@ from weakref import WeakSet
 from flask import Flask, Response, current_app, request
 from flask.views import View
 
-from ..errors import (
-    AccessDenied,
-    HubConfigError,
-    HubUnavailable,
-    InputNotSent,
-    LoginRequired,
-    SetupProblem,
-    prefers_html,
-)
+from ..errors import AccessDenied, HubConfigError, HubUnavailable, InputNotSent, LoginRequired, SetupProblem
+from ..pages import prefers_html
 from .addresses import here, login_address, on_this_site
 from .identity import has_bearer, identity
 from .login import begin_login, stop_loops

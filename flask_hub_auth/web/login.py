@@ -6,18 +6,10 @@ import typing as t
 
 from flask import Response, after_this_request, request, session
 
-from ..errors import (
-    PAGE_HEADERS,
-    AccessDenied,
-    HubProblem,
-    HubRefused,
-    HubUnavailable,
-    LoginFailed,
-    TokenRejected,
-    log,
-)
+from ..errors import AccessDenied, HubProblem, HubRefused, HubUnavailable, LoginFailed, TokenRejected, log
 from ..hub import HubRest
 from ..model import HubToken, HubUser
+from ..pages import PAGE_HEADERS
 from ..tokens.keeper import refusal_code
 from .addresses import login_address, on_this_site, site_path
 from .identity import forget_identity, identity, keep_handle, known_identity, presented_handle

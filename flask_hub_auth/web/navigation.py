@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import urlsplit
 
-from ..errors import prefers_html
+from ..pages import prefers_html
 
 if t.TYPE_CHECKING:
     from flask import Request

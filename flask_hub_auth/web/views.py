@@ -6,7 +6,8 @@ import typing as t
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from ..errors import PAGE_HEADERS, LoginFailed, LoginRequired
+from ..errors import LoginFailed, LoginRequired
+from ..pages import PAGE_HEADERS
 from .addresses import safe_address, site_path
 from .identity import csrf_token, is_csrf_token
 from .login import begin_login, complete_login, end_login, redirect_to
