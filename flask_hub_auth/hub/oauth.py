@@ -224,9 +224,11 @@ _FIELDS: t.Final[dict[str, t.Callable[[t.Any], bool]]] = {
 
 def _life(value: object) -> int:
     """Seconds that a token lives: 0 to 30 days, and 600 where Hub does not say it."""
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, str) and re.fullmatch("[0-9]+", value):
+        value = int(value.lstrip("0")[:20] or 0)
+    if isinstance(value, float) and not math.isfinite(value):
+        return DEFAULT_LIFE
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return DEFAULT_LIFE
     return int(min(max(value, 0), LONGEST_LIFE))
 
