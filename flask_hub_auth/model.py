@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import typing as t
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 
 class Secret:
@@ -154,7 +154,7 @@ class Login:
         return replace(self, user=nobody, token=HubToken(Secret("")), permissions=None, ended=reason)
 
     def to_json(self) -> bytes:
-        """The login as UTF-8 JSON, secrets included: to be sealed at once."""
+        """The login as UTF-8 JSON, secrets included: to be sealed at once. `ValueError` if `extra` is too deep."""
         return json.dumps(asdict(self), default=_plain, separators=(",", ":")).encode()
 
     @classmethod
@@ -163,6 +163,8 @@ class Login:
         fields = _shaped(json.loads(data), cls, user=[dict], token=[dict], permissions=[dict, type(None)])
         user = _shaped(fields["user"], HubUser, groups=[list], extra=[dict])
         token = _shaped(fields["token"], HubToken)
+        if not all(type(name) is str for name in user["groups"]):
+            raise ValueError("HubUser.groups holds something else than names")
         user["groups"] = frozenset(user["groups"])
         for name in ("access_token", "refresh_token", "id_token"):
             token[name] = None if token[name] is None else Secret(token[name])
@@ -207,4 +209,6 @@ def _shaped(fields: object, cls: type, **nested: list[type]) -> dict[str, t.Any]
         allowed = {kind for word in annotation.split(" | ") for kind in _PLAIN.get(word, (type(None),))}
         if type(fields[name]) not in nested.get(name, allowed):
             raise ValueError(f"{cls.__name__}.{name} has the wrong type")
+        if type(fields[name]) is int and abs(fields[name]) >= 1 << 63:
+            raise ValueError(f"{cls.__name__}.{name} is out of range")
     return fields
