@@ -155,17 +155,18 @@ class Login:
 
     def to_json(self) -> bytes:
         """The login as UTF-8 JSON, secrets included: to be sealed at once. `ValueError` if `extra` is too deep."""
-        return json.dumps(asdict(self), default=_plain, separators=(",", ":")).encode()
+        try:
+            return json.dumps(self, default=_plain, separators=(",", ":")).encode()
+        except RecursionError:
+            raise ValueError("the extra fields of a user are nested too deeply") from None
 
     @classmethod
     def from_json(cls, data: bytes) -> Login:
         """The login that :meth:`to_json` wrote. `ValueError` for anything else."""
-        fields = _shaped(json.loads(data), cls, user=[dict], token=[dict], permissions=[dict, type(None)])
+        fields = _shaped(_parsed(data), cls, user=[dict], token=[dict], permissions=[dict, type(None)])
         user = _shaped(fields["user"], HubUser, groups=[list], extra=[dict])
         token = _shaped(fields["token"], HubToken)
-        if not all(type(name) is str for name in user["groups"]):
-            raise ValueError("HubUser.groups holds something else than names")
-        user["groups"] = frozenset(user["groups"])
+        user["groups"] = _texts(user["groups"])
         for name in ("access_token", "refresh_token", "id_token"):
             token[name] = None if token[name] is None else Secret(token[name])
         read = {"user": HubUser(**user), "token": HubToken(**token), "permissions": _permissions(fields["permissions"])}
@@ -183,11 +184,27 @@ class Identity:
 
 
 def _plain(value: object) -> t.Any:
+    if isinstance(value, Login | HubToken | HubUser | HubPermissions):
+        # Not asdict(), which walks through everything in `extra`.
+        return {name: getattr(value, name) for name in type(value).__annotations__}
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} does not belong into a login")
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _texts(values: object) -> frozenset[str]:
+    if not isinstance(values, list) or not all(type(value) is str for value in values):
+        raise ValueError("not a list of texts")
+    return frozenset(values)
 
 
 _PLAIN: t.Final = {"int": (int,), "str": (str,), "bool": (bool,), "Secret": (str,)}
@@ -197,7 +214,7 @@ def _permissions(fields: object) -> HubPermissions | None:
     if fields is None:
         return None
     granted = _shaped(fields, HubPermissions, granted=[dict])["granted"]
-    return HubPermissions({key: None if ids is None else frozenset(ids) for key, ids in granted.items()})
+    return HubPermissions({key: None if ids is None else _texts(ids) for key, ids in granted.items()})
 
 
 def _shaped(fields: object, cls: type, **nested: list[type]) -> dict[str, t.Any]:
