@@ -34,7 +34,8 @@ class Locks(t.Protocol):
     ) -> contextlib.AbstractContextManager[bool]:
         """A context that says whether the lock is held: False after `wait` seconds, or once `done` says so.
 
-        `done` is asked between two looks, so that whoever waits for a result can leave when it is there.
+        `done` is asked between two looks, and once more when the lock is there, so that whoever waits for a result can
+        leave with it.
         """
 
 
@@ -49,7 +50,7 @@ class ThreadLocks:
         lock = self._stripes[kind][stripe(kind, name)]
         held = lock.acquire(timeout=wait) if wait > 0 else lock.acquire(blocking=False)
         try:
-            yield held
+            yield held and not (done and done())
         finally:
             if held:
                 lock.release()
@@ -65,7 +66,7 @@ class FileLocks:
         self._folder = folder
         self._threads = ThreadLocks()
         folder.mkdir(mode=0o700, exist_ok=True)
-        probe = FileLock(folder / "probe.lock")
+        probe = FileLock(folder / "probe.lock", mode=0o600)
         with probe:
             # Without flock the library turns to files that nobody frees when their owner is killed.
             if isinstance(probe, SoftFileLock):
@@ -74,11 +75,11 @@ class FileLocks:
     @contextlib.contextmanager
     def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
         deadline = time.monotonic() + wait
-        with self._threads.hold(kind, name, wait=wait) as mine:
-            if not mine or (done and done()):
+        with self._threads.hold(kind, name, wait=wait, done=done) as mine:
+            if not mine:
                 yield False
                 return
-            lock = FileLock(self._folder / f"{kind}-{stripe(kind, name)}.lock")
+            lock = FileLock(self._folder / f"{kind}-{stripe(kind, name)}.lock", mode=0o600)
             held = self._take(lock, kind, deadline, done)
             try:
                 yield held
@@ -87,6 +88,8 @@ class FileLocks:
 
     def _take(self, lock: FileLock, kind: Kind, deadline: float, done: t.Callable[[], bool] | None) -> bool:
         try:
+            # The lock would make all missing folders above it, open to others, and an emptied store look healthy.
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             while True:
                 with contextlib.suppress(Timeout):
                     lock.acquire(blocking=False)
