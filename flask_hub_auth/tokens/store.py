@@ -8,6 +8,7 @@ time, and what could not be asked raises :class:`StoreUnavailable`.
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import stat
 import struct
@@ -21,6 +22,8 @@ from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 
 from ..errors import HubConfigError, StoreUnavailable
 from .locks import FileLocks, Locks, ThreadLocks, writing
+
+log = logging.getLogger("flask_hub_auth")
 
 RECORD_LIMIT: t.Final = 1 << 20
 """Bytes of the largest record. People are in a thousand groups; nobody is in a million."""
@@ -109,9 +112,13 @@ class MemoryStore(_CacheStore):
         self._cache._threshold = sys.maxsize
 
     def sweep(self) -> None:
-        if self._sweep_is_due():
-            with self._cache._lock:
-                self._cache._remove_expired(time.time())
+        if not self._sweep_is_due():
+            return
+        # Not cachelib's own sweep, which takes an end of 0, for "never", to be long past.
+        with self._cache._lock:
+            entries, now = self._cache._cache, time.time()
+            for key in [key for key, (end, _) in entries.items() if 0 < end < now]:
+                del entries[key]
 
 
 class FileStore(_CacheStore):
@@ -121,10 +128,13 @@ class FileStore(_CacheStore):
 
     def __init__(self, cache: FileSystemCache) -> None:
         self.folder = Path(cache._path)
-        check_folder(self.folder)
+        # A cache with a threshold writes this file when it is made.
+        check_folder(self.folder, besides=Path(cache._get_filename(cache._fs_count_file)))
         super().__init__(cache, FileLocks(self.folder / "locks"))
         # With a threshold the cache drops the oldest, and keeps a count in a file of its own.
         self._cache._threshold = 0
+        self._cache._mode = 0o600
+        self._name_length = len(Path(cache._get_filename("")).name)
 
     def get(self, key: str) -> bytes | None:
         path = self._cache._get_filename(key)
@@ -141,7 +151,19 @@ class FileStore(_CacheStore):
             raise StoreUnavailable(f"A file in {self.folder} may not be read.")
         if entry.st_size > 2 * RECORD_LIMIT or not stat.S_ISREG(entry.st_mode):
             return None
-        return super().get(key)
+        data = super().get(key)
+        if data is None:
+            self._check_readable(path)
+        return data
+
+    def _check_readable(self, path: str) -> None:
+        """Raise where a file is there and cannot be opened: cachelib says "not there" of both."""
+        try:
+            open(path, "rb").close()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreUnavailable(f"A file in {self.folder} cannot be read: {error.strerror}") from None
 
     def delete(self, key: str) -> None:
         if not self._cache.delete(key):
@@ -150,19 +172,25 @@ class FileStore(_CacheStore):
     def sweep(self) -> None:
         if not self._sweep_is_due():
             return
-        with self.locks.hold("write", "sweep", wait=0) as held:
-            mark = self.folder / "locks" / "swept"
-            if not held or _age(mark) < SWEEP_SECONDS:
-                return
-            mark.touch(mode=0o600)
-            for entry in os.scandir(self.folder):
-                if entry.is_file(follow_symlinks=False) and self._is_over(entry):
-                    Path(entry.path).unlink(missing_ok=True)
+        try:
+            with self.locks.hold("write", "sweep", wait=0) as held:
+                mark = self.folder / "locks" / "swept"
+                if not held or _age(mark) < SWEEP_SECONDS:
+                    return
+                mark.touch(mode=0o600)
+                for entry in os.scandir(self.folder):
+                    if entry.is_file(follow_symlinks=False) and self._is_over(entry):
+                        Path(entry.path).unlink(missing_ok=True)
+        except (OSError, StoreUnavailable) as error:
+            # Tidying up is nobody's errand: the login during which it fails is good.
+            log.warning("the folder of the store could not be swept: %s", error)
 
     def _is_over(self, entry: os.DirEntry[str]) -> bool:
         """Whether a file has passed its end, or was left behind by a write that did not finish."""
         if entry.name.endswith(self._cache._fs_transaction_suffix):
             return _age(Path(entry.path)) > SWEEP_SECONDS
+        if len(entry.name) != self._name_length or entry.name.strip("0123456789abcdef"):
+            return False
         try:
             with open(entry.path, "rb") as file:
                 end = struct.unpack("I", file.read(4))[0]
@@ -203,15 +231,18 @@ def cache_problem(cache: object) -> str | None:
     )
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that others may read or write; an empty one of our own is closed to them instead."""
+def check_folder(folder: Path, *, besides: Path | None = None) -> None:
+    """Refuse a folder that others may read or write.
+
+    One of our own that holds nothing yet, or nothing `besides` one file, is closed to them instead.
+    """
     if folder.is_symlink():
         raise HubConfigError(f"HUB_CACHE: {folder} is a symbolic link. Give the folder itself.")
     state = folder.stat()
     if hasattr(os, "getuid") and state.st_uid != os.getuid():
         raise HubConfigError(f"HUB_CACHE: {folder} belongs to another user. Give a folder of the user who serves.")
     if os.name == "posix" and state.st_mode & 0o077:
-        if any(folder.iterdir()):
+        if any(path != besides for path in folder.iterdir()):
             raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
         folder.chmod(0o700)
     above = folder.parent.stat()
