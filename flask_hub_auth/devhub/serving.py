@@ -155,7 +155,7 @@ class _Handler(WSGIRequestHandler):
         lines += [] if bodiless else [f"Content-Length: {len(body)}"]
         lines += ["Connection: close"] if self.close_connection else []
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        return head, b"" if bodiless or self.command == "HEAD" else body
+        return head, b"" if bodiless else body
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: the list of calls says more."""

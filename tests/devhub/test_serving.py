@@ -187,6 +187,7 @@ def test_a_stopped_hub_keeps_no_connection_and_its_memory_comes_back() -> None:
     with requests.Session() as session:
         address, headers = f"{served.url}/api/rest/users/me", {"Authorization": f"Bearer {token}"}
         assert session.get(address, headers=headers, timeout=3).status_code == 200
+        time.sleep(0.1)  # until the server waits for the next request on this connection
         served.stop()
         served.stop()
         with pytest.raises(requests.ConnectionError):
