@@ -17,7 +17,7 @@ from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
 from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import store_key
-from .logins import LoginStore
+from .logins import LoginStore, with_token
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -177,18 +177,17 @@ class TokenKeeper:
     def _kept(self, handle: bytes, login: Login, token: HubToken) -> Login | None:
         """The login with its new token, in the store before anybody uses it."""
         token, life = self._lasting(token)
-
-        def apply(login: Login) -> Login:
-            return replace(login, token=token, token_life=life, generation=login.generation + 1)
-
+        # A renewal says nothing of what stays the same (RFC 6749 section 5.1).
+        token = replace(token, scope=token.scope or login.token.scope, id_token=token.id_token or login.token.id_token)
+        renewed = replace(login, token=token, token_life=life, generation=login.generation + 1)
         for pause in (0.2, 0.5, 0):
             try:
-                return self.logins.change(handle, apply)
+                return self.logins.change(handle, lambda login: with_token(login, renewed))
             except StoreUnavailable:
                 time.sleep(pause)
-        # Hub has rotated: without these tokens the person signs in again. At least this request goes on.
         log.error("new tokens could not be kept: user=%s session=%s", login.user.id, _short(handle))
-        return apply(login)
+        self.logins.owe(handle, renewed)
+        return renewed
 
     def _rejected(self, handle: bytes, login: Login, refusal: TokenRejected) -> Login | None:
         again = self._living(handle)
@@ -226,25 +225,33 @@ class TokenKeeper:
             try:
                 user = self._read_user(login.token.access_token)
             except TokenRejected:
-                # 401: either the token or the person is over. The refresh token decides which.
+                # 401: either the token or the person is over. The refresh token decides which, but not all the time.
+                if login.generation and self._clock() < login.token.expires_at - login.token_life + SHORTEST_LIFE:
+                    raise
                 renewed = self._renew(handle, login)
                 if renewed is None or renewed.generation == login.generation:
                     return renewed
-                user = self._read_user(renewed.token.access_token)
+                login = renewed
+                user = self._read_user(login.token.access_token)
         except HubError as failure:
             return self._failed(handle, login, failure)
         if user.id != login.user.id or refusal_code(user, self.config.login_groups):
             self.end(handle, "banned" if user.banned else "revoked")
             return None
         now = int(self._clock())
-        return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
+        try:
+            return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
+        except HubError as failure:
+            # Hub has answered, so the page can be shown; the next request asks again.
+            log.error("a person could not be kept: session=%s: %s", _short(handle), failure)
+            return replace(login, user=user, read_at=now)
 
-    def _seen(self, handle: bytes, login: Login) -> Login:
+    def _seen(self, handle: bytes, login: Login) -> Login | None:
         now = int(self._clock())
-        if now - login.last_seen < SEEN_SECONDS:
+        if now - login.last_seen < SEEN_SECONDS and not self.logins.owes(handle):
             return login
         try:
-            return self.logins.change(handle, lambda login: replace(login, last_seen=now)) or login
+            return self.logins.change(handle, lambda login: replace(login, last_seen=now))
         except StoreUnavailable:
             # The page can be shown; only the idle time counts from a little earlier.
             return login

@@ -7,7 +7,9 @@ import logging
 import threading
 import typing as t
 from collections import OrderedDict
+from dataclasses import replace
 
+from ..errors import HubProtocolError
 from ..model import Login
 from ..sealing import Sealer, new_handle, store_key
 from .locks import writing
@@ -15,7 +17,7 @@ from .store import Store
 
 log = logging.getLogger("flask_hub_auth")
 
-_OPENED: t.Final = 1024  # opened records that a process remembers
+_REMEMBERED: t.Final = 1024  # logins of which a process remembers something
 
 
 class LoginStore:
@@ -30,6 +32,7 @@ class LoginStore:
         self._clock = clock
         self._lifetime = lifetime
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
+        self._owed: OrderedDict[bytes, Login] = OrderedDict()
         self._guard = threading.Lock()
 
     def add(self, login: Login) -> bytes:
@@ -48,7 +51,9 @@ class LoginStore:
         with self._guard:
             known = self._opened.get(key)
         # Opening costs more than comparing: the same bytes give the same login.
-        return known[1] if known and known[0] == sealed else self._open(key, sealed, handle)
+        login = known[1] if known and known[0] == sealed else self._open(key, sealed, handle)
+        owed = self._owed.get(handle)
+        return with_token(login, owed) if login and owed else login
 
     def change(self, handle: bytes, apply: t.Callable[[Login], Login]) -> Login | None:
         """Apply a change to the login as it is now, and answer the result; None if it is gone or has ended.
@@ -62,6 +67,7 @@ class LoginStore:
                 return None
             changed = apply(login)
             self._put(handle, changed)
+            self._owed.pop(handle, None)
             return changed
 
     def remove(self, handle: bytes) -> Login | None:
@@ -70,7 +76,22 @@ class LoginStore:
             login = self.load(handle)
             if login is not None:
                 self.store.delete(store_key(handle))
+            self._owed.pop(handle, None)
             return login
+
+    def owe(self, handle: bytes, renewed: Login) -> None:
+        """Remember the token of `renewed`, which the store has refused, until it takes a change of this login.
+
+        Hub may have rotated: to spend the old token again would end the login there. So at least this process goes on.
+        """
+        with self._guard:
+            self._owed[handle] = renewed
+            if len(self._owed) > _REMEMBERED:
+                self._owed.popitem(last=False)
+
+    def owes(self, handle: bytes) -> bool:
+        """Whether the store still lacks the token of this login."""
+        return handle in self._owed
 
     def claim_state(self, state: str, seconds: int) -> bool:
         """True for the first of all callers, in all processes, who comes with `state`."""
@@ -96,7 +117,11 @@ class LoginStore:
 
     def _put(self, handle: bytes, login: Login) -> None:
         key = store_key(handle)
-        sealed = self._sealer.seal(login.to_json(), purpose="login", place=key, handle=handle)
+        try:
+            data = login.to_json()
+        except ValueError as error:
+            raise HubProtocolError(f"What Hub says of a person cannot be kept: {error}.") from None
+        sealed = self._sealer.seal(data, purpose="login", place=key, handle=handle)
         self.store.put(key, sealed, int(login.since + self._lifetime - self._clock()))
         self._remember(key, sealed, login)
 
@@ -104,8 +129,15 @@ class LoginStore:
         with self._guard:
             self._opened[key] = (sealed, login)
             self._opened.move_to_end(key)
-            if len(self._opened) > _OPENED:
+            if len(self._opened) > _REMEMBERED:
                 self._opened.popitem(last=False)
+
+
+def with_token(login: Login, renewed: Login) -> Login:
+    """`login` with the token of `renewed`, unless it is over or has one that is as new."""
+    if login.ended or login.generation >= renewed.generation:
+        return login
+    return replace(login, token=renewed.token, token_life=renewed.token_life, generation=renewed.generation)
 
 
 def _used_key(state: str) -> str:
