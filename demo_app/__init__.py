@@ -1,0 +1,14 @@
+"""The demo: a small Flask application whose people sign in with Hub.
+
+    python -m demo_app            with a dev Hub of its own
+    FLASK_HUB_URL=... python -m demo_app    with a real one
+
+Where to read what:
+
+    app.py       create_app: the settings, and the order in which things are put together
+    pages.py     the pages, and which of them need a login or a group
+    panel.py     what the panel remembers: fed by the extension's signals and the dev Hub's list of calls
+    words.py     moments in plain words
+    serving.py   ports, the two servers, the persistent key
+    __main__.py  starts and ends it
+"""

@@ -1,0 +1,92 @@
+"""create_app: the settings, and the order in which things are put together."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, g, render_template, request, session
+from werkzeug.exceptions import NotFound
+
+from flask_hub_auth import HubUser, hub_logged_in
+
+from . import words
+from .pages import Demo, hub, hub_origin, inside, sign_in_address, site
+from .panel import Panel
+
+if t.TYPE_CHECKING:
+    from flask_hub_auth.devhub import DevHub
+
+INSTANCE: t.Final = Path(__file__).parent.parent / "instance"
+
+
+def create_app(
+    settings: t.Mapping[str, t.Any] | None = None, *, dev_hub: DevHub | None = None, instance: Path = INSTANCE
+) -> Flask:
+    """The demo, for the Hub of ``FLASK_HUB_URL`` and its neighbours in the environment, or of `settings`.
+
+    :param dev_hub: the dev Hub that runs beside it, for the panel to look at
+    :param instance: the folder where logins are kept
+    :raises HubConfigError: naming every problem of the settings
+    """
+    app = Flask("demo_app", instance_path=str(instance))
+    app.config.from_prefixed_env()
+    app.config.from_mapping(settings or {})
+    # A server for development: http on loopback is all right, a stack trace in the browser is not.
+    app.debug = True
+    app.config["PROPAGATE_EXCEPTIONS"] = app.testing
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.extensions["demo"] = Demo(Panel(app, dev_hub), dev_hub)
+
+    # After a request the hooks run last to first: these see each answer as HubAuth leaves it.
+    app.after_request(app.extensions["demo"].panel.note)
+    app.after_request(remember_in_session)
+    app.after_request(add_headers)
+    hub_logged_in.connect(note_login, app)
+    hub.init_app(app)
+
+    app.register_blueprint(site)
+    app.register_blueprint(inside)
+    # The dev Hub's stylesheet: one visual language for both.
+    app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
+    app.register_error_handler(NotFound, not_found)
+    app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time)
+    app.context_processor(lambda: {"sign_in_address": sign_in_address, "hub_origin": hub_origin, "dev_hub": dev_hub})
+    return app
+
+
+def note_login(app: Flask, user: HubUser) -> None:
+    """Somebody signs in: the session learns it when the answer goes out, since HubAuth may clear it before that."""
+    g.signs_in = True
+
+
+def remember_in_session(response: Response) -> Response:
+    """Keep when somebody signed in at this browser, and whether they signed out since."""
+    if g.pop("signs_in", False) and response.status_code == 302:
+        session.pop("signed_out", None)
+        session["signed_in_at"] = int(time.time())
+    if request.endpoint == "hub_auth.logout" and request.method == "POST" and response.status_code == 302:
+        session["signed_out"] = True
+    return response
+
+
+def add_headers(response: Response) -> Response:
+    """Nothing from elsewhere but people's pictures, which Hub has; and nothing private in a browser's memory."""
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        f"default-src 'none'; style-src 'self'; img-src 'self' {hub_origin()}; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'",
+    )
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.endpoint == "inside.note" and response.status_code == 200:
+        response.headers["Cache-Control"] = "private, no-cache"
+    elif (request.endpoint or "").rpartition(".")[2] != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def not_found(error: NotFound) -> tuple[str, int]:
+    """The 404 page. Handlers by number or for all HTTP exceptions would replace HubAuth's pages as well."""
+    return render_template("not_found.html"), 404
