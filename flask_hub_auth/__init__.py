@@ -20,9 +20,15 @@ if t.TYPE_CHECKING:
         TokenRejected,
     )
     from .extension import HubAuth
-    from .model import HubToken, HubUser
-    from .web.guards import hub_group_required, hub_login_required, hub_public
-    from .web.identity import current_hub_token, current_hub_user
+    from .model import HubPermissions, HubToken, HubUser
+    from .web.guards import (
+        hub_bearer_required,
+        hub_group_required,
+        hub_login_required,
+        hub_permission_required,
+        hub_public,
+    )
+    from .web.identity import current_hub_permissions, current_hub_token, current_hub_user
     from .web.signals import hub_access_denied, hub_logged_in, hub_logged_out, hub_login_failed, hub_token_refreshed
 
 _PLACES: t.Final = {
@@ -40,9 +46,15 @@ _PLACES: t.Final = {
         "TokenRejected",
     ],
     "extension": ["HubAuth"],
-    "model": ["HubToken", "HubUser"],
-    "web.guards": ["hub_group_required", "hub_login_required", "hub_public"],
-    "web.identity": ["current_hub_token", "current_hub_user"],
+    "model": ["HubPermissions", "HubToken", "HubUser"],
+    "web.guards": [
+        "hub_bearer_required",
+        "hub_group_required",
+        "hub_login_required",
+        "hub_permission_required",
+        "hub_public",
+    ],
+    "web.identity": ["current_hub_permissions", "current_hub_token", "current_hub_user"],
     "web.signals": [
         "hub_access_denied",
         "hub_logged_in",
@@ -59,6 +71,7 @@ __all__ = [
     "HubConfig",
     "HubConfigError",
     "HubError",
+    "HubPermissions",
     "HubProtocolError",
     "HubRefused",
     "HubToken",
@@ -68,14 +81,17 @@ __all__ = [
     "LoginRequired",
     "StoreUnavailable",
     "TokenRejected",
+    "current_hub_permissions",
     "current_hub_token",
     "current_hub_user",
     "hub_access_denied",
+    "hub_bearer_required",
     "hub_group_required",
     "hub_logged_in",
     "hub_logged_out",
     "hub_login_failed",
     "hub_login_required",
+    "hub_permission_required",
     "hub_public",
     "hub_token_refreshed",
 ]

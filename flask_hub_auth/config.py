@@ -27,10 +27,8 @@ LATER: t.Final[Mapping[str, tuple[object, ...]]] = {
     "HUB_REQUEST_CREDENTIALS": ("skip", "silent", "required"),
     "HUB_LOGOUT_FROM_HUB": ("required", "rp"),
     "HUB_CACHE": ("redis", "rediss", "unix"),
-    "HUB_BEARER": ("any",),
-    "HUB_SERVICES": ("own",),
 }
-"""What is declared and not there yet: the values (of the cache its schemes, of the services their permissions)."""
+"""What is declared and not there yet: the values (of the cache its schemes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +198,8 @@ def _secret_from(path: Path) -> str:
 def _later(values: Mapping[str, t.Any]) -> Iterator[str]:
     """What is switched on and not there yet. In silence it would be a hole."""
     for key, words in LATER.items():
-        value = values.get(key)
-        chosen = {each.permissions for each in value.values()} if isinstance(value, Mapping) else {_scheme(value)}
-        for word in chosen.intersection(words):
+        word = _scheme(values.get(key))
+        if word in words:
             yield f"{key} '{str(word).lower()}' is not available in this version; leave it out."
 
 

@@ -70,6 +70,15 @@ CODES: t.Final[dict[str, tuple[str, str]]] = {
 """Code → title and plain sentence: the same on the page, in the log, in JSON and in the documentation."""
 
 
+ADVICE: t.Final = {
+    "invalid_client": "Compare the service id and secret with those in Hub.",
+    "unauthorized_client": "In Hub, make this service trusted, or switch this flow on for it.",
+    "response_type_not_allowed": "In Hub, switch this flow on for this service.",
+    "invalid_scope": "Compare the scope with the services that Hub knows; Hub's own id is 0-0-0-0-0.",
+}
+"""What a developer can do about Hub's refusals."""
+
+
 class HubError(Exception):
     """Base of everything that the package raises on purpose."""
 
@@ -115,7 +124,7 @@ class HubProblem(HubError, HTTPException):
             "code": self.hub_code,
             "reference": self.reference,
         }
-        login_url = pages.login_url(self) if pages and getattr(self, "can_sign_in", False) else None
+        login_url = pages.login_url(self) if pages and self.code == 401 else None
         return json.dumps(document | ({"login_url": login_url} if login_url else {}))
 
     def get_headers(self, environ: WSGIEnvironment | None = None, scope: object = None) -> list[tuple[str, str]]:
@@ -182,7 +191,8 @@ class HubRefused(HubProblem, BadGateway):
 
     def __init__(self, error: str, description: str = "", **more: t.Any) -> None:
         self.error, self.detail = clean(error, 100), clean(description)
-        super().__init__(f"Hub says {self.error}" + (f": {self.detail}" if self.detail else ""), **more)
+        said = f"Hub says {self.error}" + (f": {self.detail}" if self.detail else "")
+        super().__init__(" ".join(filter(None, [said.rstrip(".") + ".", ADVICE.get(error)])), **more)
 
 
 class TokenRejected(HubRefused):
@@ -203,18 +213,13 @@ class BearerMalformed(LoginFailed):
 
 
 class LoginRequired(HubProblem, Unauthorized):
-    """Nobody is signed in.
-
-    `error`: the error of a presented bearer token (RFC 6750 section 3.1). `can_sign_in`: whether signing in would help;
-    not where only a token counts.
-    """
+    """Nobody is signed in. `error`: the error of a presented bearer token (RFC 6750 section 3.1)."""
 
     hub_code = "HUB-401"
 
-    def __init__(self, message: str = "", *, error: str | None = None, can_sign_in: bool = True, **more: t.Any) -> None:
+    def __init__(self, message: str = "", *, error: str | None = None, **more: t.Any) -> None:
         super().__init__(message, **more)
         self.error = error
-        self.can_sign_in = can_sign_in
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         return challenge(pages, **({"error": self.error} if self.error else {}))

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import typing as t
 import weakref
-from dataclasses import dataclass
 
-from flask import Blueprint, Flask, Response, current_app, has_app_context, render_template, request, request_started
+from flask import Blueprint, Flask, Response, current_app, has_app_context, request_started
 from werkzeug.exceptions import HTTPException
 
-from .config import HubConfig
-from .errors import HubConfigError, HubProblem
-from .hub import HubOAuth, HubRest
-from .hub.openid import Discovery
-from .hub.transport import Transport
-from .model import HubUser, Secret
-from .pages import PAGES, clean
-from .sealing import Sealer
-from .tokens import LoginStore, TokenKeeper, open_store
-from .tokens.store import cache_problem
-from .web.addresses import here, login_address, safe_address, site_path
-from .web.guards import check_everything, check_login, find_bare_views
-from .web.identity import csrf_token, current_hub_user, known_identity
-from .web.login import begin_login, end_login, redirect_to, settle_trips
-from .web.pending import PendingLogins
-from .web.signals import hub_logged_out, hub_token_refreshed
-from .web.state import EXTENSION, HubState, state
+from .assembly import assembled, checked, close_cookies
+from .config import HUB_ID
+from .errors import HubConfigError, LoginRequired
+from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserTokens
+from .web.addresses import safe_address, site_path
+from .web.answers import Preparation, finish
+from .web.guards import check_everything, check_login
+from .web.identity import csrf_token, current_hub_user, handle_of, identity, make_ticket
+from .web.login import begin_login, end_login, redirect_to
+from .web.state import EXTENSION, state
 from .web.views import blueprint
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from requests import Session
-
-log = logging.getLogger("flask_hub_auth")
 
 
 class HubAuth:
@@ -68,13 +57,13 @@ class HubAuth:
                 f"The application '{app.name}' already has a HubAuth. Call HubAuth(app) or init_app(app) once;"
                 " for another Hub make another application."
             )
-        config = _checked(app)
-        _close_cookies(app, config)
-        app.extensions[EXTENSION] = _assembled(app, config, self._clock or time.time, self._http)
+        config = checked(app)
+        close_cookies(app, config)
+        app.extensions[EXTENSION] = assembled(app, config, self._clock or _now, self._http)
         app.register_blueprint(blueprint(config))
         app.context_processor(lambda: {"current_hub_user": current_hub_user, "hub_csrf_token": csrf_token})
-        request_started.connect(_Preparation(config), app, weak=False)
-        app.after_request(_finish)
+        request_started.connect(Preparation(config), app, weak=False)
+        app.after_request(finish)
         if config.protect_all:
             self.protect(app)
         self._apps.add(app)
@@ -97,7 +86,7 @@ class HubAuth:
             app = self._app()
             with app.request_context(environ):
                 try:
-                    _prepare_pages(app)
+                    Preparation(state().config)(app)
                     answer = check_login()
                 except HTTPException as problem:
                     answer = t.cast(Response, problem.get_response(environ))
@@ -124,6 +113,31 @@ class HubAuth:
         config = state().config
         return redirect_to(site_path(config.after_logout, config))
 
+    def as_user(self, service: str | None = None, *, ticket: str | None = None) -> ServiceClient:
+        """Calls `service` of ``HUB_SERVICES``, or Hub's own REST, as the person behind this request or `ticket`.
+
+        The client may be handed to a thread. See :class:`~flask_hub_auth.tokens.client.ServiceClient`.
+
+        :raises LoginRequired: nobody is signed in, or the ticket is old, altered or of another application
+        """
+        hub, source = state(), _user_tokens(ticket)
+        return ServiceClient(_service(service)[1], source, hub.wire)
+
+    def as_service(self, service: str | None = None) -> ServiceClient:
+        """Calls `service`, or Hub's own REST, as this application itself (client credentials)."""
+        hub, (service_id, url) = state(), _service(service)
+        scope = tuple(dict.fromkeys((HUB_ID, service_id)))
+        return ServiceClient(url, hub.services.of(scope), hub.wire)
+
+    def ticket(self, max_age: float = 3600) -> str:
+        """A text with which a job acts as the person behind this request, for `max_age` seconds or until their logout.
+
+        A job that has the application passes it to :meth:`as_user`. It is as secret as the login itself.
+
+        :raises LoginRequired: nobody is signed in, or by a presented token
+        """
+        return make_ticket(max_age)
+
     def _app(self) -> Flask:
         if has_app_context():
             return t.cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
@@ -132,108 +146,29 @@ class HubAuth:
         return next(iter(self._apps))
 
 
-def _checked(app: Flask) -> HubConfig:
-    """The settings of `app`; all problems of settings and cache in one error."""
-    problems = [cache_problem(app.config.get("HUB_CACHE"))]
-    try:
-        config = HubConfig.from_mapping(app.config, debug=app.debug or app.testing)
-    except HubConfigError as error:
-        raise HubConfigError("\n".join([str(error), *filter(None, problems)])) from None
-    if problems[0]:
-        raise HubConfigError(problems[0])
-    return config
+def _now() -> float:
+    # Looked up each time, so that a test may move the time of an application that exists already.
+    return time.time()
 
 
-def _close_cookies(app: Flask, config: HubConfig) -> None:
-    """Make the session cookie Secure on https and SameSite=Lax, where the application left Flask's defaults."""
-    if config.secure and app.config["SESSION_COOKIE_SECURE"] is False:
-        app.config["SESSION_COOKIE_SECURE"] = True
-    if app.config["SESSION_COOKIE_SAMESITE"] is None:
-        app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+def _service(name: str | None) -> tuple[str, str]:
+    """The id and URL of a service by its name in ``HUB_SERVICES``; of Hub's REST without one."""
+    config = state().config
+    if name is None:
+        return HUB_ID, f"{config.url}/api/rest"
+    if name not in config.services:
+        known = ", ".join(config.services) or "none"
+        raise HubConfigError(f"The service {name!r} is not in HUB_SERVICES. Known: {known}.")
+    return config.services[name].id, config.services[name].url
 
 
-def _assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
-    transport = Transport(config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http)
-    oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
-    sealer = Sealer(config.secret_keys, (config.url, config.service_id))
-    store = open_store(config.cache, app.instance_path)
-    if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
-        log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
-
-    def read_user(access_token: Secret) -> HubUser:
-        return HubRest(config.url, access_token, transport=transport).me(config.user_fields)
-
-    keeper = TokenKeeper(
-        config,
-        LoginStore(store, sealer, clock=clock, lifetime=config.login_lifetime),
-        oauth,
-        read_user,
-        clock=clock,
-        on_refreshed=lambda user_id: hub_token_refreshed.send(app, user_id=user_id),
-        on_ended=lambda user_id, reason: hub_logged_out.send(app, user_id=user_id, reason=reason),
-    )
-    return HubState(config, transport, oauth, Discovery(transport), sealer, keeper, PendingLogins(config, clock))
-
-
-@dataclass(frozen=True, slots=True)
-class _AppPages:
-    """How problems look in one application; floor 0 finds it in the WSGI environment."""
-
-    config: HubConfig
-
-    @property
-    def realm(self) -> str:
-        return self.config.service_id
-
-    def login_url(self, problem: HubProblem) -> str:
-        return login_address(problem.return_to or here(request, self.config), self.config)
-
-    def html(self, problem: HubProblem) -> str:
-        ours = (request.endpoint or "").startswith("hub_auth.")
-        again = here(request, self.config) if problem.code in (502, 503) else None
-        return render_template(
-            "hub_auth/page.html",
-            problem=problem,
-            login_url=self.login_url(problem) if ours or getattr(problem, "can_sign_in", False) else None,
-            again_url=again,
-            home_url=site_path(self.config.after_logout, self.config),
-        )
-
-
-class _Preparation:
-    """Runs when a request has started, before anything of the application does."""
-
-    def __init__(self, config: HubConfig) -> None:
-        self._pages = _AppPages(config)
-        self._checked = -1
-
-    def __call__(self, app: Flask, **more: t.Any) -> None:
-        request.environ[PAGES] = self._pages
-        if self._checked == len(app.view_functions):
-            return
-        find_bare_views(app)
-        protection = app.extensions.get("csrf")
-        if protection is not None and hasattr(protection, "exempt"):
-            # Flask-WTF looks for its own token; /logout looks for ours, and where the request comes from.
-            protection.exempt(app.blueprints["hub_auth"])
-        self._checked = len(app.view_functions)
-
-
-def _prepare_pages(app: Flask) -> None:
-    request.environ[PAGES] = _AppPages(app.extensions[EXTENSION].config)
-
-
-def _finish(response: Response) -> Response:
-    """What every answer to somebody who is signed in needs: it is theirs alone."""
-    known = known_identity()
-    if known is None or not known.user:
-        return response
-    settle_trips(response)
-    if "Cache-Control" not in response.headers:
-        response.cache_control.private = True
-    elif response.cache_control.public and "Set-Cookie" in response.headers:
-        log.warning("%s is sent as public although a cookie is set with it; made private", clean(request.path))
-        response.cache_control.public = False
-        response.cache_control.private = True
-    response.vary.add("Cookie")
-    return response
+def _user_tokens(ticket: str | None) -> TokenSource:
+    keeper = state().keeper
+    if ticket is not None:
+        return UserTokens(keeper, handle_of(ticket))
+    who = identity()
+    if who.bearer is not None:
+        return PresentedToken(who.bearer)
+    if who.handle is None:
+        raise LoginRequired("as_user was called, and nobody is signed in.")
+    return UserTokens(keeper, who.handle)

@@ -48,14 +48,18 @@ def encode(data: bytes) -> str:
 
 def decode_handle(text: object) -> Handle | None:
     """The handle that `text` spells, or None if it is not exactly what :func:`encode` writes."""
-    if not isinstance(text, str) or len(text) != 43:
-        return None
+    handle = decode(text) if isinstance(text, str) and len(text) == 43 else None
+    return Handle(handle) if handle is not None else None
+
+
+def decode(text: str) -> bytes | None:
+    """What :func:`encode` made `text` of, or None if it made something else."""
     try:
-        handle = Handle(base64.urlsafe_b64decode(text + "="))
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         return None
-    # base64 has several spellings of the same bytes; only one of them is a handle.
-    return handle if encode(handle) == text else None
+    # base64 has several spellings of the same bytes; only one of them is ours.
+    return data if encode(data) == text else None
 
 
 def store_key(handle: bytes) -> str:

@@ -13,8 +13,26 @@ import requests
 # lower floors, and from modules that stand before it on its own. A new module needs a place here.
 FLOORS = (
     ("pages", "errors", "readers", "urls", "config", "model", "sealing"),
-    ("hub.answer", "hub.deadline", "hub.transport", "hub.oauth", "hub.openid", "hub.rest"),
-    ("tokens.locks", "tokens.store", "tokens.logins", "tokens.keeper", "tokens.bearer", "tokens.client"),
+    (
+        "hub.answer",
+        "hub.deadline",
+        "hub.transport",
+        "hub.oauth",
+        "hub.openid",
+        "hub.rest",
+        "hub.directory",
+        "hub.signed",
+        "hub.wire",
+    ),
+    (
+        "tokens.locks",
+        "tokens.store",
+        "tokens.logins",
+        "tokens.keeper",
+        "tokens.permissions",
+        "tokens.bearer",
+        "tokens.client",
+    ),
     (
         "web.signals",
         "web.navigation",
@@ -25,8 +43,9 @@ FLOORS = (
         "web.login",
         "web.guards",
         "web.views",
+        "web.answers",
     ),
-    ("extension", "cli"),
+    ("assembly", "extension", "cli"),
 )
 # The packages of floors 1 to 3 stand last on their floor; the package itself is above all floors.
 PACKAGES = {"hub": 1, "tokens": 2, "web": 3}

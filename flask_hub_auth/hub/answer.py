@@ -31,6 +31,13 @@ class Answer:
             raise HubProtocolError(f"{self} that is not one JSON object as Hub writes it.")
         return found
 
+    def items(self) -> list[dict[str, t.Any]]:
+        """The objects of a body that is one bare array, as Hub's permission cache answers."""
+        found = _parsed(self.body)
+        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            raise HubProtocolError(f"{self} that is not one array of JSON objects.")
+        return found
+
     def raise_for_status(self) -> None:
         """Raises for every status but 2xx, by the status and by the error in Hub's JSON, never by words in a text.
 

@@ -1,14 +1,14 @@
-"""What Hub's REST tells: who a token belongs to."""
+"""What Hub's REST tells and takes: who a token belongs to, what they may do, and the registration of a service."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import typing as t
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..errors import HubProtocolError, HubRefused, TokenRejected
-from ..model import HubToken, HubUser, Secret
+from ..model import HubPermissions, HubToken, HubUser, Secret
 from .answer import Answer
 from .transport import Transport
 
@@ -18,14 +18,20 @@ USER_FIELDS: t.Final = (
 
 
 class HubRest:
-    """Hub's REST with one token. May be used by several threads."""
+    """Hub's REST with one token, or as ``(login, password)`` with Basic. May be used by several threads."""
 
     def __init__(
-        self, hub_url: str, token: HubToken | Secret | str, *, timeout: float = 5, transport: Transport | None = None
+        self,
+        hub_url: str,
+        token: HubToken | Secret | str | tuple[str, Secret],
+        *,
+        timeout: float = 5,
+        transport: Transport | None = None,
     ) -> None:
         self._transport = transport or Transport(hub_url, timeout=timeout)
         secret = token.access_token if isinstance(token, HubToken) else token
-        self._token = secret if isinstance(secret, Secret) else Secret(secret)
+        self._auth = secret if isinstance(secret, tuple) else None
+        self._token = None if isinstance(secret, tuple) else secret if isinstance(secret, Secret) else Secret(secret)
 
     def me(self, fields: t.Sequence[str] = ()) -> HubUser:
         """Whose token this is; guests and banned people too, which the caller has to look at.
@@ -37,14 +43,76 @@ class HubRest:
         answer = self._get("/api/rest/users/me", {"fields": ",".join((USER_FIELDS, *fields))})
         return _user(answer, fields, self._transport.hub_url)
 
+    def permissions(self, service_ids: t.Iterable[str]) -> HubPermissions:
+        """What the person may do in these services, as Hub's permission cache says (Hub documentation)."""
+        query = " or ".join(f"service:{{{service_id}}}" for service_id in service_ids)
+        fields = "permission/key,global,projects(id)"
+        return read_permissions(self._get("/api/rest/permissions/cache", {"fields": fields, "query": query}))
+
+    def own_permissions(self) -> HubPermissions:
+        """The same of a service that keeps them itself, where this is its REST (YouTrack since 2026.1)."""
+        return read_permissions(self._get("/api/permissions/cache", {"fields": "id,global,projects(id)"}))
+
+    def register(
+        self, name: str, home_url: str, redirect_uris: t.Sequence[str], *, trusted: bool = False, **about: str
+    ) -> tuple[str, Secret | None]:
+        """Register a service; its id, and its secret if Hub gives one (a public client has none).
+
+        `about`: ``application_name``, ``vendor``, ``version``. Raises `TokenRejected` for a token or password that Hub
+        does not take, and `HubRefused` with Hub's own word: ``must-be-unique`` where the name is taken.
+        """
+        answer = self._post("/api/rest/services", _service(name, home_url, redirect_uris, trusted, about))
+        secret = _Reader(answer).text(answer.json(), "secret")
+        return _Reader(answer).needed(answer.json(), "id"), Secret(secret) if secret else None
+
+    def update(self, service_id: str, home_url: str, redirect_uris: t.Sequence[str], *, trusted: bool = False) -> None:
+        """Change a registered service. Its name, secret and what it said about itself stay."""
+        fields = _service(None, home_url, redirect_uris, trusted, {})
+        self._post(f"/api/rest/services/{quote(service_id, safe='')}", fields)
+
+    def service_named(self, name: str) -> str | None:
+        """The id of the service that has exactly this name."""
+        quoted = name.replace("\\", "").replace('"', "")
+        answer = self._get("/api/rest/services", {"query": f'name: "{quoted}"', "fields": "id,name", "$top": "-1"})
+        found = _Reader(answer).parts(answer.json(), "services")
+        return next((str(service["id"]) for service in found if service.get("name") == name), None)
+
     def _get(self, path: str, params: t.Mapping[str, str]) -> Answer:
-        answer = self._transport.request("GET", path, params=params, bearer=self._token)
+        return self._good(self._transport.request("GET", path, params=params, bearer=self._token, auth=self._auth))
+
+    def _post(self, path: str, fields: t.Mapping[str, t.Any]) -> Answer:
+        params = {"fields": "id,secret"}
+        return self._good(
+            self._transport.request("POST", path, params=params, json=fields, bearer=self._token, auth=self._auth)
+        )
+
+    def _good(self, answer: Answer) -> Answer:
         if answer.status == 401:
             raise TokenRejected("invalid_token", "HTTP 401")
         if answer.status == 403:
             _raise_refusal(answer)
         answer.raise_for_status()
         return answer
+
+
+def _service(
+    name: str | None, home_url: str, redirect_uris: t.Sequence[str], trusted: bool, about: t.Mapping[str, str]
+) -> dict[str, t.Any]:
+    """A service as Hub's REST takes it, in the names of its documentation."""
+    words = {"application_name": "applicationName", "vendor": "vendor", "version": "version"}
+    fields = {"homeUrl": home_url, "redirectUris": list(redirect_uris), "trusted": trusted}
+    return ({"name": name} if name else {}) | fields | {words[key]: value for key, value in about.items() if value}
+
+
+def read_permissions(answer: Answer) -> HubPermissions:
+    """A permission cache. Hub names a key ``permission(key)``; a service of its own kind says ``id``."""
+    read, held = _Reader(answer), HubPermissions()
+    for entry in answer.items():
+        key = read.text(read.part(entry, "permission"), "key") or read.needed(entry, "id")
+        # The projects of a global permission are null, missing or empty; all three were seen.
+        projects = frozenset(read.needed(project, "id") for project in read.parts(entry, "projects"))
+        held |= HubPermissions({key: None if read.flag(entry, "global") else projects})
+    return held
 
 
 def _raise_refusal(answer: Answer) -> t.NoReturn:

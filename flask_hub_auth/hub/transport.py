@@ -7,6 +7,7 @@ The only module that knows requests' and urllib3's exceptions. What leaves it is
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -82,9 +83,14 @@ class Transport:
         self._host = hub.netloc
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self.timeout = timeout
+        self._ca_bundle, self._proxy = ca_bundle, proxy
         self._verify = ca_bundle or True
         self._http = http
         self._sessions: dict[int, requests.Session] = {}
+
+    def to(self, url: str) -> Transport:
+        """The same way to another service."""
+        return Transport(url, timeout=self.timeout, ca_bundle=self._ca_bundle, proxy=self._proxy, http=self._http)
 
     def request(
         self,
@@ -127,7 +133,7 @@ class Transport:
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError(f"A path below Hub's URL begins with one '/', got {clean(path.partition('?')[0])!r}.")
         own = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "flask_hub_auth"}
-        own |= {**(headers or {}), **_authorization(bearer, auth)}
+        own |= {**(headers or {}), **authorization(bearer, auth)}
         # Prepared without the session, which would add its cookies and what it finds in ~/.netrc.
         return requests.Request(method, self.hub_url + path, own, **content).prepare()
 
@@ -187,6 +193,19 @@ def open_session(hub_url: str) -> requests.Session:
     return session
 
 
+@contextlib.contextmanager
+def translated(url: str) -> t.Iterator[None]:
+    """Failures of the library in here are raised as `HubUnavailable`, without the address's path and query."""
+    try:
+        yield
+    except _FAILURES as error:
+        failure = HubUnavailable(f"{urlsplit(url).hostname} could not be asked: {_plainly(list(_causes(error)))}.")
+    else:
+        return
+    # Raised out here, so that it does not lead to the library's error, which holds the request.
+    raise failure
+
+
 def is_token(text: str) -> bool:
     """Whether `text` has the form of an access token of Hub, so that it can stand in a header."""
     return len(text) <= LONGEST_TOKEN and bool(_TOKEN.fullmatch(text) or _SIGNED.fullmatch(text))
@@ -197,7 +216,8 @@ def _is_private(scheme: str, host: str) -> bool:
     return scheme == "https" or (scheme == "http" and bool(re.fullmatch(r"localhost|127(\.[0-9]{1,3}){3}|::1", host)))
 
 
-def _authorization(bearer: Secret | None, auth: tuple[str, Secret] | None) -> dict[str, str]:
+def authorization(bearer: Secret | None, auth: tuple[str, Secret] | None = None) -> dict[str, str]:
+    """The header that presents a token, or an id and a secret; empty where there is neither."""
     if bearer is not None:
         if not is_token(bearer.reveal()):
             raise TokenRejected("invalid_token", "it has characters that no token of Hub has, and was not sent")

@@ -26,6 +26,7 @@ SHORTEST_LIFE: t.Final = 5
 SEEN_SECONDS: t.Final = 60
 """`last_seen` is written at most this often."""
 
+T = t.TypeVar("T")
 Reason = t.Literal["logout", "ended", "expired", "revoked", "banned"]
 
 
@@ -56,6 +57,10 @@ class TokenKeeper:
         self._on_refreshed = on_refreshed
         self._on_ended = on_ended
 
+    def now(self) -> float:
+        """Epoch seconds, by the clock that all ends are counted by."""
+        return self._clock()
+
     def begin(self, user: HubUser, token: HubToken) -> bytes:
         """Keep a new login and answer its handle."""
         now = int(self._clock())
@@ -68,7 +73,7 @@ class TokenKeeper:
         :raises HubUnavailable: the token is over, Hub could not be asked, and so is ``HUB_OUTAGE_GRACE``
         :raises StoreUnavailable: the store could not be asked
         """
-        login = self._living(handle)
+        login = self.living(handle)
         login = login and self._renewed(handle, login)
         login = login and self._reread(handle, login)
         if login is None:
@@ -82,10 +87,24 @@ class TokenKeeper:
 
         :raises HubUnavailable: the token is over and could not be renewed; there is no grace for a call that needs it
         """
-        login = self._living(handle)
+        login = self.living(handle)
         login = login and self._renewed(handle, login)
         if login and self._is_expired(login):
             raise HubUnavailable("The token is over and could not be renewed.")
+        return login.token if login else None
+
+    def renew(self, handle: bytes, refused: Secret) -> HubToken | None:
+        """Another token than the one that a service has just refused; None if there is no login any more.
+
+        It is the same one where there is no refresh token to get another with.
+
+        :raises HubUnavailable: the renewal failed, for any cause but that Hub says the login is over
+        """
+        login = self.living(handle)
+        if login and login.token.access_token == refused and login.token.refresh_token:
+            login = self._renewed_once(handle, login, self._patience)
+            if login and login.token.access_token == refused:
+                raise HubUnavailable("A service refused the token, and it could not be renewed.")
         return login.token if login else None
 
     def end(self, handle: bytes, reason: Reason) -> None:
@@ -107,7 +126,7 @@ class TokenKeeper:
         # Two requests may see the same end; only the one that writes it tells about it.
         return self.logins.change(handle, lambda login: login.end(reason))
 
-    def _living(self, handle: bytes) -> Login | None:
+    def living(self, handle: bytes) -> Login | None:
         login = self.logins.load(handle)
         if login is None or login.ended:
             return None
@@ -140,17 +159,27 @@ class TokenKeeper:
             self.end(handle, "expired")
             return None
         # While the old token is good nobody waits for somebody else's renewal.
-        wait = self.config.timeout + 4 if self._is_expired(login) else 0
-        with self._renewing(handle, login, wait) as mine:
+        return self._renewed_once(handle, login, self._patience if self._is_expired(login) else 0)
+
+    @property
+    def _patience(self) -> float:
+        # A call to Hub takes its timeout at most; somebody may have begun one just before us.
+        return self.config.timeout + 4
+
+    def _renewed_once(self, handle: bytes, login: Login, wait: float) -> Login | None:
+        """The login as one of all who want it renewed has left it."""
+        with self.renewing(handle, login, wait) as mine:
             if not mine:
-                return self._living(handle) if wait else login
-            again = self._living(handle)
+                return self.living(handle) if wait else login
+            again = self.living(handle)
             # Somebody else may have refreshed, or failed to, while we waited.
             if again is None or _tries(again) != _tries(login):
                 return again
             return self._renew(handle, again)
 
-    def _renewing(self, handle: bytes, login: Login, wait: float) -> t.ContextManager[bool]:
+    def renewing(self, handle: bytes, login: Login, wait: float) -> t.ContextManager[bool]:
+        """The renew lock: at most one caller at a time asks Hub about a login. See :meth:`Locks.hold`."""
+
         def settled() -> bool:
             now = self.logins.load(handle)
             return now is None or bool(now.ended) or _tries(now) != _tries(login)
@@ -167,7 +196,7 @@ class TokenKeeper:
         except TokenRejected as refusal:
             return self._rejected(handle, login, refusal)
         except HubError as failure:
-            return self._failed(handle, login, failure)
+            return self.failed(handle, login, failure)
         renewed = self._kept(handle, login, token)
         if renewed is not None:
             log.info("token renewed: user=%s session=%s", login.user.id, _short(handle))
@@ -190,14 +219,14 @@ class TokenKeeper:
         return renewed
 
     def _rejected(self, handle: bytes, login: Login, refusal: TokenRejected) -> Login | None:
-        again = self._living(handle)
+        again = self.living(handle)
         if again is not None and again.generation != login.generation:
             return again
         log.info("token not renewed, Hub says no: user=%s %s", login.user.id, refusal.error)
         self.end(handle, "revoked")
         return None
 
-    def _failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
+    def failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
         log.warning("Hub could not be asked: user=%s session=%s: %s", login.user.id, _short(handle), failure)
         try:
@@ -214,37 +243,41 @@ class TokenKeeper:
 
         if not is_due(login):
             return login
-        with self._renewing(handle, login, 0) as mine:
-            again = self._living(handle) if mine else login
+        with self.renewing(handle, login, 0) as mine:
+            again = self.living(handle) if mine else login
             if not mine or again is None or not is_due(again):
                 return again
             return self._read_again(handle, again)
 
     def _read_again(self, handle: bytes, login: Login) -> Login | None:
         try:
-            try:
-                user = self._read_user(login.token.access_token)
-            except TokenRejected:
-                # 401: either the token or the person is over. The refresh token decides which, but not all the time.
-                if login.generation and self._clock() < login.token.expires_at - login.token_life + SHORTEST_LIFE:
-                    raise
-                renewed = self._renew(handle, login)
-                if renewed is None or renewed.generation == login.generation:
-                    return renewed
-                login = renewed
-                user = self._read_user(login.token.access_token)
+            found = self.asked(handle, login, self._read_user)
         except HubError as failure:
-            return self._failed(handle, login, failure)
+            return self.failed(handle, login, failure)
+        if found is None:
+            return None
+        user = found[1]
         if user.id != login.user.id or refusal_code(user, self.config.login_groups):
             self.end(handle, "banned" if user.banned else "revoked")
             return None
         now = int(self._clock())
+        return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
+
+    def asked(self, handle: bytes, login: Login, ask: t.Callable[[Secret], T]) -> tuple[Login, T] | None:
+        """The login and what `ask` answers to its token; None if the login turns out to be over.
+
+        After a 401 the token is renewed once: either the token or the person is over, and the refresh token decides
+        which. Only under the renew lock.
+        """
         try:
-            return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
-        except HubError as failure:
-            # Hub has answered, so the page can be shown; the next request asks again.
-            log.error("a person could not be kept: session=%s: %s", _short(handle), failure)
-            return replace(login, user=user, read_at=now)
+            return login, ask(login.token.access_token)
+        except TokenRejected:
+            renewed = self._renew(handle, login)
+        if renewed is None:
+            return None
+        if renewed.generation == login.generation:
+            raise HubUnavailable("Hub refused the token, and it could not be renewed.")
+        return renewed, ask(renewed.token.access_token)
 
     def _seen(self, handle: bytes, login: Login) -> Login | None:
         now = int(self._clock())

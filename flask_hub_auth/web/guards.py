@@ -10,11 +10,12 @@ from flask import Flask, Response, current_app, request
 from flask.views import View
 
 from ..errors import AccessDenied, HubConfigError, HubUnavailable, InputNotSent, LoginRequired, SetupProblem
+from ..model import Identity
 from ..pages import prefers_html
 from .addresses import here, login_address, on_this_site
-from .identity import has_bearer, identity
+from .identity import ONLY_BEARER, current_hub_permissions, identity
 from .login import begin_login, stop_loops
-from .navigation import can_navigate
+from .navigation import can_navigate, presented_token
 from .signals import hub_access_denied
 from .state import application, state
 
@@ -60,10 +61,44 @@ def hub_public(view: F) -> F:
     return view
 
 
+def hub_bearer_required(view: F) -> F:
+    """Let only callers through who present a good token of Hub in ``Authorization: Bearer``.
+
+    A browser's cookie does not count here, so the view needs no protection against forged forms. Others get 401 or 403
+    with ``WWW-Authenticate`` (RFC 6750 section 3).
+    """
+    return _guarded(view, check=check_bearer, words="bearer")
+
+
+def hub_permission_required(key: str, project: str | None = None) -> t.Callable[[F], F]:
+    """Let only people through who hold the permission `key` in `project` (an id), or anywhere. Others get 403."""
+    if not isinstance(t.cast(object, key), str) or not key:
+        raise HubConfigError(
+            f"hub_permission_required needs a permission's key, got {key!r}. Example: 'JetBrains.YouTrack.READ_ISSUE'."
+        )
+    check = functools.partial(check_permission, key, project)
+    return functools.partial(_guarded, check=check, words=f"permission {key}" + (f" in {project}" if project else ""))
+
+
 def check_login() -> Response | None:
-    """None if somebody is signed in; else the answer that begins a login, or :class:`LoginRequired`."""
-    if not identity().user:
-        return _ask_to_sign_in()
+    """None if somebody is signed in; else the answer that begins a login, or :class:`LoginRequired`.
+
+    :raises AccessDenied: the presented token is a service's own, or its person is not in ``HUB_LOGIN_GROUPS``
+    """
+    who = identity()
+    if who.bearer is not None:
+        _check_caller(who)
+        return None
+    return None if who.user else _ask_to_sign_in()
+
+
+def check_bearer() -> Response | None:
+    """None if a good token is presented."""
+    request.environ[ONLY_BEARER] = True
+    who = identity() if presented_token(request) is not None else Identity()
+    if who.bearer is None:
+        raise LoginRequired("No token is presented.")
+    _check_caller(who)
     return None
 
 
@@ -75,13 +110,40 @@ def check_groups(names: t.Sequence[str]) -> Response | None:
     answer = check_login()
     if answer is not None:
         return answer
-    login = identity().login
-    if login is None or not state().keeper.knows_groups(login):
+    who = identity()
+    if who.login is not None and not state().keeper.knows_groups(who.login):
         raise HubUnavailable("The groups of a person could not be read again, and are too old to decide by.")
-    if login.user.groups.isdisjoint(names):
-        hub_access_denied.send(application(), user=login.user, needed=tuple(names))
-        raise AccessDenied(f"The user {login.user.id} is in none of the groups asked for.", needed=names)
+    if who.user.groups.isdisjoint(names):
+        _deny(who, tuple(names))
     return None
+
+
+def check_permission(key: str, project: str | None) -> Response | None:
+    """None if the person holds the permission; :class:`AccessDenied` if not.
+
+    :raises HubUnavailable: as :func:`check_groups`
+    """
+    answer = check_login()
+    if answer is not None:
+        return answer
+    if not current_hub_permissions.allows(key, project):
+        _deny(identity(), (key,))
+    return None
+
+
+def _check_caller(who: Identity) -> None:
+    """Whether a caller with a token may come in at all."""
+    if not who.user:
+        raise AccessDenied("The presented token is a service's own; no person is behind it.", bearer=True)
+    groups = state().config.login_groups
+    if groups and who.user.groups.isdisjoint(groups):
+        raise AccessDenied(f"The user {who.user.id} may not sign in.", hub_code="HUB-113", bearer=True)
+
+
+def _deny(who: Identity, needed: tuple[str, ...]) -> t.NoReturn:
+    hub_access_denied.send(application(), user=who.user, needed=needed)
+    message = f"The user {who.user.id} lacks what is needed: {', '.join(needed)}."
+    raise AccessDenied(message, needed=needed, bearer=who.bearer is not None)
 
 
 def check_everything() -> Response | None:
@@ -132,8 +194,6 @@ def _guarded(view: F, *, check: t.Callable[[], Response | None], words: str) -> 
 
 def _ask_to_sign_in() -> Response:
     config = state().config
-    if has_bearer():
-        raise LoginRequired("Bearer tokens are not available in this version.", error="invalid_token")
     next = here(request, config)
     if can_navigate(request):
         stop_loops(next)

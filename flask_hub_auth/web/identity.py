@@ -9,17 +9,21 @@ from flask import current_app, request, session
 from werkzeug.local import LocalProxy
 
 from ..errors import LoginRequired
-from ..model import ANONYMOUS, HubToken, HubUser, Identity
-from ..sealing import decode_handle, encode
+from ..model import HubPermissions, HubToken, HubUser, Identity
+from ..sealing import HANDLE_BYTES, decode, decode_handle, encode
+from .navigation import presented_token
 from .state import state
 
 SESSION_KEY: t.Final = "hub_login"
+ONLY_BEARER: t.Final = "flask_hub_auth.only_bearer"
+"""Key of the WSGI environment that marks a request where only a presented token counts."""
 _CACHE: t.Final = "flask_hub_auth.identity"
 
 
 def identity() -> Identity:
     """The person behind this request, or nobody.
 
+    :raises LoginRequired: a token is presented, and it is not good; the cookie does not count then
     :raises HubUnavailable: the login can neither be renewed nor trusted any longer without asking Hub
     :raises StoreUnavailable: the store could not be asked whether there is a login
     """
@@ -52,12 +56,6 @@ def keep_handle(handle: bytes) -> None:
     session[SESSION_KEY] = encode(handle)
 
 
-def has_bearer() -> bool:
-    """Whether the request presents a bearer token. Then the header alone decides who it is."""
-    scheme = request.headers.get("Authorization", "").split(" ", 1)[0]
-    return scheme.lower() == "bearer" and state().config.bearer != "off"
-
-
 def csrf_token() -> str:
     """A token for forms to ``/logout``, good for this login only."""
     return state().sealer.mac("csrf", presented_handle() or b"")
@@ -68,21 +66,78 @@ def is_csrf_token(token: str | None) -> bool:
     return hmac.compare_digest((token or "").encode(), csrf_token().encode())
 
 
+def make_ticket(max_age: float) -> str:
+    """The login behind this request for a job outside of it, good for `max_age` seconds."""
+    handle = identity().handle
+    if handle is None:
+        raise LoginRequired("A ticket is given to somebody who is signed in with a browser.")
+    hub = state()
+    end = int(hub.keeper.now() + max_age)
+    return encode(hub.sealer.seal(handle + end.to_bytes(8, "big"), purpose="ticket"))
+
+
+def handle_of(ticket: str) -> bytes:
+    """The handle that a ticket holds; :class:`LoginRequired` for one that is old, altered or of somebody else."""
+    hub = state()
+    opened = hub.sealer.open(decode(ticket) or b"", purpose="ticket") or b""
+    handle, end = opened[:HANDLE_BYTES], int.from_bytes(opened[HANDLE_BYTES:], "big")
+    if len(handle) != HANDLE_BYTES or hub.keeper.now() >= end:
+        raise LoginRequired("The ticket is old, or not one of this application.")
+    return handle
+
+
 def _look_up() -> Identity:
+    text = presented_token(request) if state().config.bearer != "off" else None
+    if text is not None:
+        return _by_token(text)
     handle = presented_handle()
-    if handle is None or has_bearer():
-        return Identity()
-    login = state().keeper.current(handle)
+    login = state().keeper.current(handle) if handle else None
     return Identity(login.user, login, handle) if login else Identity()
 
 
+def _by_token(text: str) -> Identity:
+    bearer = state().bearer
+    presented = bearer.check(text)
+    if presented.user_id is None:
+        return Identity(bearer=presented.token)
+    return Identity(AskedUser(presented.user_id, lambda: bearer.user(presented)), bearer=presented.token)
+
+
+class AskedUser(HubUser):
+    """A person of whom only the id is known yet; everything else is asked when it is read."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, id: str, ask: t.Callable[[], HubUser]) -> None:
+        # The slots of the other fields stay empty, so that reading one ends in __getattr__.
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "_ask", ask)
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._ask(), name)
+
+    def __repr__(self) -> str:
+        return f"AskedUser(id={self.id!r})"
+
+
 def _user() -> HubUser:
-    return identity().user or ANONYMOUS
+    return identity().user
+
+
+def _permissions() -> HubPermissions:
+    who, hub = identity(), state()
+    if who.handle:
+        return hub.permissions.of(who.handle)
+    if who.bearer and who.user:
+        return hub.bearer.permissions(hub.bearer.check(who.bearer.reveal()))
+    return HubPermissions()
 
 
 def _token() -> HubToken:
-    handle = identity().handle
-    token = state().keeper.token(handle) if handle else None
+    who = identity()
+    if who.bearer:
+        return HubToken(who.bearer)
+    token = state().keeper.token(who.handle) if who.handle else None
     if token is None:
         raise LoginRequired("current_hub_token was read, and nobody is signed in.")
     return token
@@ -96,4 +151,10 @@ current_hub_token: HubToken = t.cast(HubToken, LocalProxy(_token))
 
 Reading it raises ``LoginRequired`` when nobody is signed in, and ``HubUnavailable`` when the token is over and could
 not be renewed.
+"""
+
+current_hub_permissions: HubPermissions = t.cast(HubPermissions, LocalProxy(_permissions))
+"""What the person behind this request may do; nothing for nobody. Read when it is used.
+
+Reading it raises ``HubUnavailable`` where Hub could not be asked and what is known is too old.
 """

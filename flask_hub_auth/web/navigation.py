@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from urllib.parse import urlsplit
 
+from ..errors import BearerMalformed
 from ..pages import prefers_html
 
 if t.TYPE_CHECKING:
@@ -31,6 +33,24 @@ def is_prefetch(request: Request) -> bool:
     """Whether a browser fetches ahead, for a person who may never come."""
     words = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
     return "prefetch" in words.lower() or "prerender" in words.lower() or "preview" in words.lower()
+
+
+def presented_token(request: Request) -> str | None:
+    """The bearer token that a request presents: what stands behind ``Bearer``, as it is. None if there is none.
+
+    Other schemes are a proxy's, not ours. Werkzeug's own reading gives up on padded permanent tokens of Hub.
+
+    :raises BearerMalformed: it is presented in two ways at once
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    if "access_token" in request.args or (is_form and "access_token" in request.form):
+        raise BearerMalformed("A token is presented in the header and in an address or form as well.")
+    if re.search(r",\s*bearer\s", token, re.IGNORECASE):
+        raise BearerMalformed("Two tokens are presented.")
+    return token
 
 
 def is_foreign_host(request: Request, config: HubConfig) -> bool:

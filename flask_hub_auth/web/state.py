@@ -12,8 +12,12 @@ from ..errors import SetupProblem
 from ..hub import HubOAuth
 from ..hub.openid import Discovery
 from ..hub.transport import Transport
+from ..hub.wire import Wire
 from ..sealing import Sealer
 from ..tokens import TokenKeeper
+from ..tokens.bearer import BearerTokens
+from ..tokens.client import ServiceTokens
+from ..tokens.permissions import PermissionKeeper
 from .pending import PendingLogins
 
 EXTENSION: t.Final = "hub_auth"
@@ -29,6 +33,10 @@ class HubState:
     discovery: Discovery
     sealer: Sealer
     keeper: TokenKeeper
+    permissions: PermissionKeeper
+    bearer: BearerTokens
+    services: ServiceTokens
+    wire: Wire
     pending: PendingLogins
 
 

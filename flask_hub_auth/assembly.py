@@ -1,0 +1,83 @@
+"""What one application gets: its settings checked, and the parts made from them."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+from flask import Flask
+
+from .config import HubConfig
+from .errors import HubConfigError
+from .hub import HubOAuth
+from .hub.directory import Directory
+from .hub.openid import Discovery
+from .hub.transport import Transport
+from .hub.wire import Wire
+from .sealing import Sealer
+from .tokens import LoginStore, TokenKeeper, open_store
+from .tokens.bearer import BearerTokens
+from .tokens.client import ServiceTokens
+from .tokens.permissions import PermissionKeeper
+from .tokens.store import cache_problem
+from .web.pending import PendingLogins
+from .web.signals import hub_logged_out, hub_token_refreshed
+from .web.state import HubState
+
+if t.TYPE_CHECKING:
+    from requests import Session
+
+log = logging.getLogger("flask_hub_auth")
+
+
+def checked(app: Flask) -> HubConfig:
+    """The settings of `app`; all problems of settings and cache in one error."""
+    problems = [cache_problem(app.config.get("HUB_CACHE"))]
+    try:
+        config = HubConfig.from_mapping(app.config, debug=app.debug or app.testing)
+    except HubConfigError as error:
+        raise HubConfigError("\n".join([str(error), *filter(None, problems)])) from None
+    if problems[0]:
+        raise HubConfigError(problems[0])
+    return config
+
+
+def close_cookies(app: Flask, config: HubConfig) -> None:
+    """Make the session cookie Secure on https and SameSite=Lax, where the application left Flask's defaults."""
+    if config.secure and app.config["SESSION_COOKIE_SECURE"] is False:
+        app.config["SESSION_COOKIE_SECURE"] = True
+    if app.config["SESSION_COOKIE_SAMESITE"] is None:
+        app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+
+
+def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
+    transport = Transport(config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http)
+    oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
+    sealer = Sealer(config.secret_keys, (config.url, config.service_id))
+    store = open_store(config.cache, app.instance_path)
+    if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
+        log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
+
+    directory = Directory(config, transport)
+    keeper = TokenKeeper(
+        config,
+        LoginStore(store, sealer, clock=clock, lifetime=config.login_lifetime),
+        oauth,
+        directory.user,
+        clock=clock,
+        on_refreshed=lambda user_id: hub_token_refreshed.send(app, user_id=user_id),
+        on_ended=lambda user_id, reason: hub_logged_out.send(app, user_id=user_id, reason=reason),
+    )
+    return HubState(
+        config=config,
+        transport=transport,
+        oauth=oauth,
+        discovery=Discovery(transport),
+        sealer=sealer,
+        keeper=keeper,
+        permissions=PermissionKeeper(keeper, directory.permissions, clock=clock),
+        bearer=BearerTokens(config, transport, directory, sealer, clock=clock),
+        services=ServiceTokens(oauth, clock),
+        wire=Wire(timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http),
+        pending=PendingLogins(config, clock),
+    )

@@ -1,0 +1,209 @@
+"""Who is behind a presented token.
+
+A signed token is checked here: against Hub's public key, its end, and whether this service is in its scope. What it
+does not say, a login and a name and groups, is asked at Hub when somebody needs it. Other tokens say nothing to us: Hub
+is asked who they belong to, and for whom they were meant nobody can tell.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import typing as t
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from ..config import HUB_ID, HubConfig
+from ..errors import HubRefused, HubUnavailable, LoginRequired, TokenRejected
+from ..hub.directory import Directory
+from ..hub.signed import HubKeys, SignedToken
+from ..hub.transport import Transport, is_token
+from ..model import HubPermissions, HubUser, Secret
+from ..sealing import Sealer
+
+log = logging.getLogger("flask_hub_auth")
+
+SKEW: t.Final = 60
+"""Seconds that Hub's clock may be apart from ours."""
+REMEMBERED: t.Final = 4096
+"""Tokens that a process remembers."""
+REFUSED_SECONDS: t.Final = 10
+LOOKUPS: t.Final = 20
+"""Unknown tokens that a process asks Hub about in a second."""
+T = t.TypeVar("T")
+
+
+@dataclass(slots=True)
+class Presented:
+    """A token that is good: whose it is, and what Hub said about that person so far.
+
+    `user_id` is None for a service's own token. `scope`: the ids of a signed token, None where nobody can tell.
+    """
+
+    token: Secret
+    user_id: str | None
+    ends_at: float
+    scope: frozenset[str] | None = None
+    user: HubUser | None = field(default=None, repr=False)
+    user_at: float = 0.0
+    permissions: HubPermissions | None = field(default=None, repr=False)
+    permissions_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+
+class BearerTokens:
+    """Checks presented tokens for one service. May be used from all threads; remembers a bounded number."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        transport: Transport,
+        directory: Directory,
+        sealer: Sealer,
+        *,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._sealer = sealer
+        self._clock = clock
+        self._keys = HubKeys(transport, clock)
+        self._known: OrderedDict[str, Presented | float] = OrderedDict()
+        self._guard = threading.Lock()
+        self._asking: dict[str, threading.Lock] = {}
+        self._budget, self._budget_at = float(LOOKUPS), 0.0
+        self._warned = False
+
+    def check(self, text: str) -> Presented:
+        """What is behind the token `text`.
+
+        :raises LoginRequired: with the error ``invalid_token``: it is not good, or not for this service
+        :raises HubUnavailable: Hub could not be asked, or too many unknown tokens came within a second
+        """
+        if not is_token(text):
+            raise _bad("The token has characters or a length that Hub's tokens have not.")
+        name = self._sealer.mac("bearer-cache", text.encode())
+        known = self._remembered(name)
+        if known is not None:
+            return known
+        signed = SignedToken.parse(text)
+        if signed is not None:
+            return self._keep(name, self._checked(signed, Secret(text)))
+        if self._config.bearer != "any":
+            raise _bad("The token is not a signed one; others are accepted only with HUB_BEARER = 'any'.")
+        return self._looked_up(name, Secret(text))
+
+    def user(self, presented: Presented) -> HubUser:
+        """The person behind a token, asked at most once per ``HUB_BEARER_TTL``.
+
+        :raises LoginRequired: Hub does not take the token any more, or calls its person banned or guest
+        """
+        assert presented.user_id is not None
+        if presented.scope is not None and HUB_ID not in presented.scope:
+            # Hub's REST would refuse it, and nobody else knows a name.
+            return HubUser(id=presented.user_id, login="")
+        with presented.lock:
+            if presented.user is None or self._clock() >= presented.user_at + self._config.bearer_ttl:
+                user = self._asked(presented, self._directory.user)
+                if user.id != presented.user_id or user.banned or user.guest:
+                    raise _bad("Hub calls the person behind the token banned or guest.")
+                presented.user, presented.user_at = user, self._clock()
+            return presented.user
+
+    def permissions(self, presented: Presented) -> HubPermissions:
+        """What the person behind a token may do, asked at most once per ``HUB_BEARER_TTL``."""
+        if presented.scope is not None and HUB_ID not in presented.scope:
+            return HubPermissions()
+        with presented.lock:
+            old = self._clock() >= presented.permissions_at + self._config.bearer_ttl
+            if presented.permissions is None or old:
+                presented.permissions = self._asked(presented, self._directory.permissions)
+                presented.permissions_at = self._clock()
+            return presented.permissions
+
+    def _asked(self, presented: Presented, ask: t.Callable[[Secret], T]) -> T:
+        try:
+            return ask(presented.token)
+        except TokenRejected:
+            raise _bad("Hub does not take the token any more.") from None
+
+    def _checked(self, signed: SignedToken, token: Secret) -> Presented:
+        if self._clock() >= signed.ends_at + SKEW:
+            raise _bad("The token has expired.")
+        if not self._keys.verify(signed):
+            raise _bad("The signature of the token is not Hub's.")
+        if self._config.service_id not in signed.scope:
+            raise _bad("The token is not for this service: its id is not in the token's scope.")
+        return Presented(token, signed.user_id, signed.ends_at + SKEW, signed.scope)
+
+    def _looked_up(self, name: str, token: Secret) -> Presented:
+        """Ask Hub about a token, once for all who present it at this moment."""
+        if not self._warned:
+            self._warned = True
+            log.warning("HUB_BEARER is 'any': tokens are accepted whose audience nobody can check.")
+        with self._guard:
+            lock = self._asking.setdefault(name, threading.Lock())
+        with lock:
+            try:
+                return self._remembered(name) or self._keep(name, self._asked_about(token))
+            except LoginRequired:
+                self._remember(name, self._clock() + REFUSED_SECONDS)
+                raise
+            finally:
+                with self._guard:
+                    self._asking.pop(name, None)
+
+    def _asked_about(self, token: Secret) -> Presented:
+        self._spend()
+        now = self._clock()
+        presented = Presented(token, "", now + self._config.bearer_ttl)
+        try:
+            user = self._asked(presented, self._directory.user)
+        except HubRefused as failure:
+            # Hub knows the token and has no user for it: a service's own.
+            log.info("a presented token belongs to nobody: %s", failure)
+            presented.user_id = None
+            return presented
+        if user.banned or user.guest:
+            raise _bad("Hub calls the person behind the token banned or guest.")
+        presented.user_id, presented.user, presented.user_at = user.id, user, now
+        return presented
+
+    def _spend(self) -> None:
+        """Take one of the look-ups of this second; 503 where none is left."""
+        with self._guard:
+            now = time.monotonic()
+            self._budget = min(float(LOOKUPS), self._budget + (now - self._budget_at) * LOOKUPS)
+            self._budget_at = now
+            if self._budget < 1:
+                raise HubUnavailable("Too many unknown tokens within a second.", retry_after=1)
+            self._budget -= 1
+
+    def _remembered(self, name: str) -> Presented | None:
+        with self._guard:
+            known = self._known.get(name)
+            if known is None:
+                return None
+            ends_at = known if isinstance(known, float) else known.ends_at
+            if self._clock() >= ends_at:
+                del self._known[name]
+                return None
+            self._known.move_to_end(name)
+        if isinstance(known, float):
+            raise _bad("Hub has just refused the token.")
+        return known
+
+    def _keep(self, name: str, what: Presented) -> Presented:
+        self._remember(name, what)
+        return what
+
+    def _remember(self, name: str, what: Presented | float) -> None:
+        with self._guard:
+            self._known[name] = what
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+
+def _bad(why: str) -> LoginRequired:
+    return LoginRequired(why, error="invalid_token")

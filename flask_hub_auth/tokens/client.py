@@ -1,0 +1,195 @@
+"""An HTTP client for one Hub service: the right token goes to that service's origin, and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import HubUnavailable, LoginRequired
+from ..hub import HubOAuth
+from ..hub.wire import Wire
+from ..model import HubToken, Secret
+from .keeper import TokenKeeper
+
+if t.TYPE_CHECKING:
+    from requests import Response
+
+MOST_REDIRECTS: t.Final = 5
+_ALWAYS_GET: t.Final = {301: ("POST",), 302: ("POST",), 303: ("POST", "PUT", "PATCH", "DELETE")}
+
+
+class TokenSource(t.Protocol):
+    """Where a client has its token from."""
+
+    def token(self) -> Secret:
+        """A token that is good as far as we know."""
+
+    def renewed(self, refused: Secret) -> Secret | None:
+        """Another token after a service refused this one; None if there is no other to be had from this source."""
+
+
+class UserTokens:
+    """The token of the person whose login `handle` opens. It ends when the login ends."""
+
+    def __init__(self, keeper: TokenKeeper, handle: bytes) -> None:
+        self._keeper = keeper
+        self._handle = handle
+
+    def token(self) -> Secret:
+        return self._alive(self._keeper.token(self._handle)).access_token
+
+    def renewed(self, refused: Secret) -> Secret | None:
+        return self._alive(self._keeper.renew(self._handle, refused)).access_token
+
+    def _alive(self, token: HubToken | None) -> HubToken:
+        if token is None:
+            raise LoginRequired("The login is over.")
+        return token
+
+
+class PresentedToken:
+    """The token that a caller has presented; there is no other."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def token(self) -> Secret:
+        return self._token
+
+    def renewed(self, refused: Secret) -> Secret | None:
+        return None
+
+
+class ServiceTokens:
+    """The application's own tokens, one per scope, in memory; renewed by one thread (client credentials)."""
+
+    def __init__(self, oauth: HubOAuth, clock: t.Callable[[], float] = time.time) -> None:
+        self._oauth = oauth
+        self._clock = clock
+        self._tokens: dict[tuple[str, ...], HubToken] = {}
+        self._locks: dict[tuple[str, ...], threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def of(self, scope: tuple[str, ...]) -> TokenSource:
+        """The tokens for one scope."""
+        return _ServiceToken(self, scope)
+
+    def get(self, scope: tuple[str, ...], refused: Secret | None = None) -> Secret:
+        """A token for `scope` that is good, and not the refused one.
+
+        :raises HubRefused: Hub gives this service no token, for example because it is not trusted
+        """
+        with self._guard:
+            lock = self._locks.setdefault(scope, threading.Lock())
+        with lock:
+            known = self._tokens.get(scope)
+            # Renewed a little before its end, as everything here; a tenth of a short life is enough.
+            if known is None or known.access_token == refused or self._clock() >= known.expires_at - 10:
+                known = self._tokens[scope] = self._oauth.for_service(scope)
+            return known.access_token
+
+
+class _ServiceToken:
+    def __init__(self, tokens: ServiceTokens, scope: tuple[str, ...]) -> None:
+        self._tokens = tokens
+        self._scope = scope
+
+    def token(self) -> Secret:
+        return self._tokens.get(self._scope)
+
+    def renewed(self, refused: Secret) -> Secret | None:
+        return self._tokens.get(self._scope, refused)
+
+
+class ServiceClient:
+    """Calls one service as somebody. May be used by several threads, and after the request that made it.
+
+    Paths begin with one ``/`` and are below the service's URL, or are an absolute URL of its own origin; anything else
+    raises `ValueError` before something is sent. Answers are `requests.Response`; `HubUnavailable` is raised where
+    there is none. After a 401 the token is renewed once and the call made once more.
+    """
+
+    def __init__(self, url: str, source: TokenSource, wire: Wire) -> None:
+        self._url = url
+        self._source = source
+        self._wire = wire
+
+    def request(self, method: str, path: str, **how: t.Any) -> Response:
+        """Send `method` to `path`. `how`: what `requests.request` takes; `timeout` defaults to ``HUB_TIMEOUT``."""
+        url = self._address(path)
+        token = self._source.token()
+        answer = self._followed(method, url, token, how)
+        if answer.status_code != 401 or not _can_repeat(how):
+            return answer
+        other = self._source.renewed(token)
+        if other is None or other == token:
+            return answer
+        answer.close()
+        return self._followed(method, url, other, how)
+
+    def get(self, path: str, **how: t.Any) -> Response:
+        """GET `path`."""
+        return self.request("GET", path, **how)
+
+    def post(self, path: str, **how: t.Any) -> Response:
+        """POST to `path`."""
+        return self.request("POST", path, **how)
+
+    def put(self, path: str, **how: t.Any) -> Response:
+        """PUT to `path`."""
+        return self.request("PUT", path, **how)
+
+    def patch(self, path: str, **how: t.Any) -> Response:
+        """PATCH `path`."""
+        return self.request("PATCH", path, **how)
+
+    def delete(self, path: str, **how: t.Any) -> Response:
+        """DELETE `path`."""
+        return self.request("DELETE", path, **how)
+
+    def _followed(self, method: str, url: str, token: Secret, how: dict[str, t.Any]) -> Response:
+        """The answer after redirects; the token goes along only to the service's own origin."""
+        follow = how.get("allow_redirects", method != "HEAD")
+        how = {name: value for name, value in how.items() if name != "allow_redirects"}
+        for _ in range(MOST_REDIRECTS):
+            answer = self._wire.send(method, url, token if self._is_own(url) else None, **how)
+            target = answer.headers.get("Location")
+            if not follow or answer.status_code not in (301, 302, 303, 307, 308) or not target:
+                return answer
+            answer.close()
+            url = urljoin(url, target)
+            if method in _ALWAYS_GET.get(answer.status_code, ()):
+                method, how = "GET", {name: how[name] for name in ("headers", "timeout", "stream") if name in how}
+            how = {name: value for name, value in how.items() if name != "params"}
+        raise HubUnavailable(f"The service {self._url} sends every call to another place.")
+
+    def _address(self, path: str) -> str:
+        if any(ord(char) <= 0x20 or char == "\\" or ord(char) == 0x7F for char in path):
+            raise ValueError(f"A path has no spaces, control characters or backslashes, got {path[:80]!r}.")
+        if path.startswith("/") and not path.startswith("//"):
+            return self._url + path
+        if self._is_own(path):
+            return path
+        raise ValueError(
+            f"A path begins with one '/', or is a URL of {self._url}, got {path.partition('?')[0][:80]!r}."
+        )
+
+    def _is_own(self, url: str) -> bool:
+        try:
+            asked, own = urlsplit(url), urlsplit(self._url)
+            ports = {"http": 80, "https": 443}
+            return (asked.scheme, asked.hostname, asked.port or ports.get(asked.scheme), asked.username) == (
+                own.scheme,
+                own.hostname,
+                own.port or ports[own.scheme],
+                None,
+            )
+        except ValueError:
+            return False
+
+
+def _can_repeat(how: dict[str, t.Any]) -> bool:
+    """Whether the body can be sent again: text, bytes, forms and JSON can, a stream cannot."""
+    return isinstance(how.get("data"), str | bytes | dict | list | tuple | None) and not how.get("files")

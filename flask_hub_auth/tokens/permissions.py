@@ -1,0 +1,73 @@
+"""What a person may do: read when somebody asks, kept with the login, and read again in time."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import replace
+
+from ..errors import HubError, HubUnavailable, LoginRequired
+from ..model import HubPermissions, Login, Secret
+from .keeper import TokenKeeper
+
+
+class PermissionKeeper:
+    """Keeps the permissions of logins. May be used from all threads.
+
+    :param read: asks Hub and its services with an access token (``Directory.permissions``)
+    """
+
+    def __init__(
+        self,
+        keeper: TokenKeeper,
+        read: t.Callable[[Secret], HubPermissions],
+        *,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self._keeper = keeper
+        self._read = read
+        self._clock = clock
+
+    def of(self, handle: bytes) -> HubPermissions:
+        """The permissions of the person behind `handle`, at most ``HUB_USER_TTL`` old while Hub answers.
+
+        :raises LoginRequired: the login is over
+        :raises HubUnavailable: Hub could not be asked, and what is known is too old to decide by, or there is nothing
+        """
+        login = self._living(handle)
+        if self._age(login) >= self._keeper.config.user_ttl:
+            login = self._read_by_one(handle, login)
+        known = login.permissions
+        if known is None or self._age(login) >= self._keeper.config.user_ttl + self._keeper.config.outage_grace:
+            raise HubUnavailable("What a person may do could not be read.")
+        return known
+
+    def _read_by_one(self, handle: bytes, login: Login) -> Login:
+        # Who knows nothing yet waits for whoever is at it; the others go on with what they know.
+        wait = self._keeper.config.timeout + 4 if login.permissions is None else 0
+        with self._keeper.renewing(handle, login, wait) as mine:
+            again = self._living(handle)
+            if not mine or self._age(again) < self._keeper.config.user_ttl:
+                return again
+            try:
+                found = self._keeper.asked(handle, again, self._read)
+            except HubError as failure:
+                return self._keeper.failed(handle, again, failure) or again
+            if found is None:
+                raise LoginRequired("The login is over.")
+            now, permissions = int(self._clock()), found[1]
+            kept = self._keeper.logins.change(
+                handle, lambda login: replace(login, permissions=permissions, permissions_at=now)
+            )
+            if kept is None:
+                raise LoginRequired("The login is over.")
+            return kept
+
+    def _living(self, handle: bytes) -> Login:
+        login = self._keeper.living(handle)
+        if login is None:
+            raise LoginRequired("The login is over.")
+        return login
+
+    def _age(self, login: Login) -> float:
+        return self._clock() - login.permissions_at if login.permissions is not None else float("inf")

@@ -1,0 +1,81 @@
+"""What every request and every answer of an application needs from us."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+from dataclasses import dataclass
+
+from flask import Flask, Response, render_template, request
+
+from ..config import HubConfig
+from ..errors import HubProblem
+from ..pages import PAGES, clean
+from .addresses import here, login_address, site_path
+from .guards import find_bare_views
+from .identity import ONLY_BEARER, known_identity
+from .login import settle_trips
+
+log = logging.getLogger("flask_hub_auth")
+
+
+@dataclass(frozen=True, slots=True)
+class AppPages:
+    """How problems look in one application; floor 0 finds it in the WSGI environment."""
+
+    config: HubConfig
+
+    @property
+    def realm(self) -> str:
+        return self.config.service_id
+
+    def login_url(self, problem: HubProblem) -> str | None:
+        if ONLY_BEARER in request.environ:
+            return None
+        return login_address(problem.return_to or here(request, self.config), self.config)
+
+    def html(self, problem: HubProblem) -> str:
+        ours = (request.endpoint or "").startswith("hub_auth.")
+        again = here(request, self.config) if problem.code in (502, 503) else None
+        return render_template(
+            "hub_auth/page.html",
+            problem=problem,
+            login_url=self.login_url(problem) if ours or problem.code == 401 else None,
+            again_url=again,
+            home_url=site_path(self.config.after_logout, self.config),
+        )
+
+
+class Preparation:
+    """Runs when a request has started, before anything of the application does."""
+
+    def __init__(self, config: HubConfig) -> None:
+        self._pages = AppPages(config)
+        self._checked = -1
+
+    def __call__(self, app: Flask, **more: t.Any) -> None:
+        request.environ[PAGES] = self._pages
+        if self._checked == len(app.view_functions):
+            return
+        find_bare_views(app)
+        protection = app.extensions.get("csrf")
+        if protection is not None and hasattr(protection, "exempt"):
+            # Flask-WTF looks for its own token; /logout looks for ours, and where the request comes from.
+            protection.exempt(app.blueprints["hub_auth"])
+        self._checked = len(app.view_functions)
+
+
+def finish(response: Response) -> Response:
+    """What every answer to somebody who is signed in needs: it is theirs alone."""
+    known = known_identity()
+    if known is None or not known.user:
+        return response
+    settle_trips(response)
+    if "Cache-Control" not in response.headers:
+        response.cache_control.private = True
+    elif response.cache_control.public and "Set-Cookie" in response.headers:
+        log.warning("%s is sent as public although a cookie is set with it; made private", clean(request.path))
+        response.cache_control.public = False
+        response.cache_control.private = True
+    response.vary.update(["Cookie", "Authorization"] if known.bearer else ["Cookie"])
+    return response
