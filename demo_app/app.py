@@ -7,6 +7,7 @@ import typing as t
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, g, render_template, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.exceptions import NotFound
 
 from flask_hub_auth import HubUser, hub_logged_in
@@ -37,6 +38,7 @@ def create_app(
     app.debug = True
     app.config["PROPAGATE_EXCEPTIONS"] = app.testing
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.session_interface = FormSessions()
     app.extensions["demo"] = Demo(Panel(app, dev_hub), dev_hub)
 
     # After a request the hooks run last to first: these see each answer as HubAuth leaves it.
@@ -51,9 +53,23 @@ def create_app(
     # The dev Hub's stylesheet: one visual language for both.
     app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
     app.register_error_handler(NotFound, not_found)
-    app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time)
+    app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time, duration=words.duration)
     app.context_processor(lambda: {"sign_in_address": sign_in_address, "hub_origin": hub_origin, "dev_hub": dev_hub})
     return app
+
+
+class FormSessions(SecureCookieSessionInterface):
+    """Flask's sessions, but for the form: it is the same for everybody, so it does not vary with the cookie.
+
+    After a sign-out in another tab the cookie is another one. With ``Vary: Cookie`` a browser that keeps no whole pages
+    would load the form anew at Back, and what was written would be lost.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie, and take the header back that Flask and HubAuth add for it."""
+        super().save_session(app, session, response)
+        if is_form(response):
+            response.headers.remove("Vary")
 
 
 def note_login(app: Flask, user: HubUser) -> None:
@@ -80,11 +96,16 @@ def add_headers(response: Response) -> Response:
     )
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    if request.endpoint == "inside.note" and response.status_code == 200:
+    if is_form(response):
         response.headers["Cache-Control"] = "private, no-cache"
     elif (request.endpoint or "").rpartition(".")[2] != "static":
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def is_form(response: Response) -> bool:
+    """Whether this is the page with the form, which may stay in the browser."""
+    return request.endpoint == "inside.note" and response.status_code == 200
 
 
 def not_found(error: NotFound) -> tuple[str, int]:

@@ -39,11 +39,11 @@ LONGEST_NOTE: t.Final = 2000
 KEPT_NOTES: t.Final = 20
 
 SEEDED: t.Final = {
-    "jane": ("Developers", "opens the page for developers, and is refused at the one for administrators"),
-    "john": ("All Users", "is signed in, and kindly refused at both"),
-    "admin": ("Administrators", "opens the page for administrators, and is refused at the one for developers"),
-    "mallory": ("All Users", "is banned at Hub, which is where the sign-in ends"),
-    "guest": ("no group", "is Hub's guest, and a guest is nobody: no sign-in"),
+    "jane": ("Developers", "opens the page for developers, and is refused at the one for administrators."),
+    "john": ("All Users", "is signed in, and refused at both."),
+    "admin": ("Administrators", "opens the page for administrators, and is refused at the one for developers."),
+    "mallory": ("All Users", "is banned at Hub, and learns it there and here."),
+    "guest": ("no group", "is Hub's guest, which is nobody: there is no login."),
 }
 """The people of the dev Hub, and what each of them shows."""
 

@@ -15,7 +15,9 @@ _UNITS: t.Final = ((172_800, 86_400, "day"), (7_200, 3_600, "hour"), (120, 60, "
 def moment(at: float) -> Markup:
     """How far away it is: "in 42 seconds", "3 minutes ago"."""
     seconds = round(at - time.time())
-    return _element(at, _distance(seconds) if seconds else "just now")
+    if not seconds:
+        return _element(at, "just now")
+    return _element(at, f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago")
 
 
 def clock_time(at: float) -> Markup:
@@ -23,11 +25,11 @@ def clock_time(at: float) -> Markup:
     return _element(at, f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}")
 
 
-def _distance(seconds: int) -> str:
-    length, unit = next((length, unit) for least, length, unit in _UNITS if abs(seconds) >= least)
-    count = abs(seconds) // length
-    words = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"in {words}" if seconds > 0 else f"{words} ago"
+def duration(seconds: float) -> str:
+    """How long it is: "9 seconds", "24 hours"."""
+    length, unit = next((length, unit) for least, length, unit in _UNITS if seconds >= least)
+    count = round(seconds / length)
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _element(at: float, words: str) -> Markup:
