@@ -13,7 +13,7 @@ from ..pages import PAGE_HEADERS
 from ..tokens.keeper import refusal_code
 from .addresses import login_address, on_this_site, site_path
 from .identity import forget_identity, identity, keep_handle, known_identity, presented_handle
-from .navigation import can_navigate, is_foreign_host
+from .navigation import arguments, can_navigate, is_foreign_host
 from .pending import GOOD_SECONDS, Pending
 from .signals import hub_logged_in, hub_logged_out, hub_login_failed
 from .state import application, state
@@ -35,7 +35,7 @@ def begin_login(next: str | None, *, credentials: str | None = None) -> Response
     that ends under a foreign name again, a proxy rewrites it, and the login begins all the same.
     """
     hub = state()
-    if "canonical" not in request.args and can_navigate(request) and is_foreign_host(request, hub.config):
+    if "canonical" not in arguments(request) and can_navigate(request) and is_foreign_host(request, hub.config):
         base = hub.config.service_url.removesuffix(site_path("", hub.config))
         return redirect_to(base + login_address(next, hub.config, canonical="1"))
     pending = hub.pending.begin(next or site_path(hub.config.after_login, hub.config))
@@ -96,9 +96,10 @@ def end_login() -> None:
 def _answer() -> dict[str, str]:
     """Hub's answer in the query (RFC 6749 section 4.1.2), each parameter at most once."""
     words = ("state", "code", "iss", "error", "error_description", "error_uri")
-    if any(len(request.args.getlist(word)) > 1 for word in words):
+    given = arguments(request)
+    if any(len(given.getlist(word)) > 1 for word in words):
         raise LoginFailed("A parameter of the callback comes twice.")
-    answer = {word: request.args.get(word, "") for word in words}
+    answer = {word: given.get(word, "") for word in words}
     if not answer["state"] or bool(answer["code"]) == bool(answer["error"]):
         raise LoginFailed("A callback needs a state, and a code or an error.")
     return answer

@@ -6,6 +6,8 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
+from werkzeug.datastructures import MultiDict
+
 from ..errors import BearerMalformed
 from ..pages import prefers_html
 
@@ -13,6 +15,14 @@ if t.TYPE_CHECKING:
     from flask import Request
 
     from ..config import HubConfig
+
+
+def arguments(request: Request) -> MultiDict[str, str]:
+    """The query; nothing where it holds bytes that are no text, at which Werkzeug's own reading stumbles."""
+    try:
+        return request.args
+    except UnicodeDecodeError:
+        return MultiDict()
 
 
 def can_navigate(request: Request) -> bool:
@@ -46,7 +56,7 @@ def presented_token(request: Request) -> str | None:
     if scheme.lower() != "bearer":
         return None
     is_form = request.mimetype == "application/x-www-form-urlencoded"
-    if "access_token" in request.args or (is_form and "access_token" in request.form):
+    if "access_token" in arguments(request) or (is_form and "access_token" in request.form):
         raise BearerMalformed("A token is presented in the header and in an address or form as well.")
     if re.search(r",\s*bearer\s", token, re.IGNORECASE):
         raise BearerMalformed("Two tokens are presented.")

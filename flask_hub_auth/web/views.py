@@ -11,7 +11,7 @@ from ..pages import PAGE_HEADERS
 from .addresses import safe_address, site_path
 from .identity import csrf_token, is_csrf_token
 from .login import begin_login, complete_login, end_login, redirect_to
-from .navigation import is_prefetch
+from .navigation import arguments, is_prefetch
 from .state import state
 
 if t.TYPE_CHECKING:
@@ -39,7 +39,7 @@ def login() -> Response:
     if is_prefetch(request):
         raise LoginRequired("A login is not begun ahead of time.")
     config = state().config
-    addresses = request.args.getlist("next")
+    addresses = arguments(request).getlist("next")
     next = safe_address(addresses[0], config) if len(addresses) == 1 else None
     return begin_login(next)
 
