@@ -97,8 +97,8 @@ class _Socket:
         return getattr(self._sock, name)
 
     def gettimeout(self) -> float:
-        """What TLS takes over for its handshake when it is put around this socket."""
-        return current.get().left()
+        # TLS asks this when it takes the socket over for its handshake; an error would leave the file with two owners.
+        return max(current.get().until - time.monotonic(), 0.001)
 
     def sendall(self, data: t.Any) -> None:
         call = current.get()

@@ -57,6 +57,10 @@ class HubOAuth:
         self._secret = None if callable(service_secret) else _secret(service_secret)
         self._clock = clock
 
+    def now(self) -> float:
+        """Epoch seconds, by the clock that the ends of tokens are counted by."""
+        return self._clock()
+
     def authorization_url(
         self,
         *,

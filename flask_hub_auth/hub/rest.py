@@ -192,6 +192,6 @@ def _avatar(url: str, hub_url: str) -> str | None:
         hub, parts = urlsplit(hub_url), urlsplit(url)
     except ValueError:
         return None
-    if url.startswith("/") and not parts.netloc and not url.startswith("//"):
+    if url.startswith("/") and not parts.netloc:
         return f"{hub.scheme}://{hub.netloc}{url}"
     return url if parts.scheme in ("http", "https") and parts.hostname else None

@@ -75,7 +75,7 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     resets: int = 0
-    """So many connections are reset before anything is read from them."""
+    """So many connections are reset after their first byte."""
     ended: threading.Event = field(default_factory=threading.Event)
     open: list[socket.socket] = field(default_factory=list)
 
@@ -110,6 +110,7 @@ class Server:
             self.connections += 1
             if self.resets:
                 self.resets -= 1
+                sock.recv(1)
                 reset(sock)
                 continue
             threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
