@@ -34,8 +34,14 @@ class Clock:
 @pytest.fixture
 def hub_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that ``hub_clock.advance(seconds)`` moves, for the application and the dev Hub alike."""
+    import cachelib.file
+    import cachelib.simple
+
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)
+    # The caches bind the function itself. With another time than the sweep they would lose what was just written.
+    for cache in (cachelib.file, cachelib.simple):
+        monkeypatch.setattr(cache, "time", clock)
     return clock
 
 
