@@ -1,21 +1,36 @@
-"""``flask hub ...``"""
+"""``flask hub ...``
+
+Data goes to standard output, words to standard error. A secret is never an argument, which every user of the machine
+could read in the list of processes: it is asked for on the terminal, read as one line from standard input, or taken
+from the environment.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import json
+import os
 import sys
+import typing as t
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo
+
+from .config import HUB_ID
+from .errors import HubConfigError, HubError, HubProblem, HubRefused, TokenRejected
+from .hub import HubOAuth, HubRest
+from .model import HubToken, Secret
+from .web.state import EXTENSION, HubState
 
 hub = AppGroup("hub", help="Login with JetBrains Hub.")
 
+ADMIN_TOKEN: t.Final = "HUB_ADMIN_TOKEN"
+PASSWORD: t.Final = "HUB_PASSWORD"
+SERVICE_SECRET: t.Final = "FLASK_HUB_SERVICE_SECRET"
 
-@hub.command(
-    "dev",
-    with_appcontext=False,
-    add_help_option=False,
-    context_settings={"ignore_unknown_options": True},
-)
+
+@hub.command("dev", with_appcontext=False, add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def dev(options: tuple[str, ...]) -> None:
     """Serve a Hub for development on loopback. Its options: flask hub dev --help."""
@@ -23,3 +38,148 @@ def dev(options: tuple[str, ...]) -> None:
     from .devhub.__main__ import main
 
     sys.exit(main(list(options), prog="flask hub dev"))
+
+
+@hub.command("register", with_appcontext=False)
+@click.option("--hub-url", required=True, help="Hub's base, such as https://hub.mycompany.com")
+@click.option("--home-url", required=True, help="Public base of the service, such as https://myservice.mycompany.com")
+@click.option("--name", help="What the service is called in Hub; asked for when missing.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Repeatable; default: HOME_URL/authorized")
+@click.option("--application-name", default="", help="What kind of application it is.")
+@click.option("--vendor", default="")
+@click.option("--version", default="")
+@click.option("--trusted", is_flag=True, help="Nobody is asked for consent; needed for as_service().")
+@click.option("--update", is_flag=True, help="Change the service if the name exists.")
+@click.option("--user", help=f"An administrator's login; the password is asked for. Otherwise {ADMIN_TOKEN} counts.")
+@click.option("--json", "as_json", is_flag=True)
+def register(
+    hub_url: str,
+    home_url: str,
+    name: str | None,
+    redirect_uris: tuple[str, ...],
+    trusted: bool,
+    update: bool,
+    user: str | None,
+    as_json: bool,
+    **about: str,
+) -> None:
+    """Register a service at Hub and print its settings as environment variables."""
+    name = name or _asked("Name of the service: ")
+    base = home_url.rstrip("/")
+    uris = redirect_uris or (f"{base}/authorized",)
+    with _one_sentence():
+        rest = HubRest(hub_url.rstrip("/"), _administrator(user))
+        known = rest.service_named(name)
+        if known is not None and not update:
+            raise HubConfigError(f"Hub has a service named '{name}'. Give another --name, or change it with --update.")
+        secret = None
+        if known is not None:
+            rest.update(known, base, uris, trusted=trusted)
+        else:
+            known, secret = rest.register(name, base, uris, trusted=trusted, **about)
+            if secret is None:
+                click.echo("Hub gave no secret: this is a public client, which uses PKCE alone.", err=True)
+    settings = {"FLASK_HUB_URL": hub_url.rstrip("/"), "FLASK_HUB_SERVICE_ID": known}
+    settings |= {SERVICE_SECRET: secret.reveal()} if secret else {}
+    settings |= {"FLASK_HUB_SERVICE_URL": base}
+    click.echo(json.dumps(settings) if as_json else "\n".join(f"{key}={value}" for key, value in settings.items()))
+
+
+@hub.command("token", with_appcontext=False)
+@click.option("--service", is_flag=True, help="A token of the service itself.")
+@click.option("--user", help="A token of this person; the password is asked for. For scripts.")
+@click.option("--scope", "scope", multiple=True, help="Id or name of a service that the token is for; repeatable.")
+@click.option("--hub-url", help=f"Hub's base, instead of an application; with --service-id and {SERVICE_SECRET}.")
+@click.option("--service-id")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def token(
+    context: click.Context,
+    service: bool,
+    user: str | None,
+    scope: tuple[str, ...],
+    hub_url: str | None,
+    service_id: str | None,
+    as_json: bool,
+) -> None:
+    """Print an access token."""
+    if service == bool(user):
+        raise click.UsageError("Give either --service or --user NAME.")
+    if bool(hub_url) != bool(service_id):
+        raise click.UsageError("--hub-url and --service-id belong together.")
+    with _one_sentence():
+        if hub_url and service_id:
+            oauth = HubOAuth(hub_url.rstrip("/"), service_id, os.environ.get(SERVICE_SECRET))
+            asked: tuple[str, ...] = (HUB_ID, service_id)
+        else:
+            state = _state(context)
+            oauth, own = state.oauth, (HUB_ID, state.config.service_id)
+            asked = state.config.scope if user else own
+        found = _token(oauth, user, scope or asked)
+    life = found.expires_at - int(oauth.now())
+    click.echo(f"Good for {life} seconds.", err=True)
+    value = found.access_token.reveal()
+    click.echo(json.dumps({"access_token": value, "expires_in": life}) if as_json else value)
+
+
+def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToken:
+    if user is None:
+        return oauth.for_service(scope)
+    password = _secret(PASSWORD, f"Password of {user}: ")
+    try:
+        return oauth.for_password(user, password, scope=scope)
+    except TokenRejected as refusal:
+        raise HubConfigError(
+            f"Hub does not take this user name and password ({refusal.detail}). Who signs in to Hub through Google, SAML"
+            " or the like needs a password of Hub's own."
+        ) from None
+
+
+def _administrator(user: str | None) -> Secret | tuple[str, Secret]:
+    if user:
+        return user, _secret(PASSWORD, f"Password of {user}: ")
+    return _secret(ADMIN_TOKEN, "Administrator's token: ")
+
+
+def _secret(variable: str, question: str) -> Secret:
+    """A secret from the environment, the terminal, or a line of standard input."""
+    return Secret(os.environ.get(variable) or _asked(question, hidden=True))
+
+
+def _asked(question: str, *, hidden: bool = False) -> str:
+    if not sys.stdin.isatty():
+        answer = sys.stdin.readline().rstrip("\r\n")
+    elif hidden:
+        answer = getpass.getpass(question, stream=sys.stderr)
+    else:
+        click.echo(question, nl=False, err=True)
+        answer = sys.stdin.readline().strip()
+    if not answer:
+        raise click.UsageError(f"Nothing was given for: {question.rstrip(': ')}.")
+    return answer
+
+
+def _state(context: click.Context) -> HubState:
+    app = context.ensure_object(ScriptInfo).load_app()
+    state = app.extensions.get(EXTENSION)
+    if not isinstance(state, HubState):
+        raise HubConfigError(f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made.")
+    return state
+
+
+@contextlib.contextmanager
+def _one_sentence() -> t.Iterator[None]:
+    """What Hub or the settings refuse ends the command: one sentence on standard error, and exit status 1."""
+    try:
+        yield
+    except HubError as error:
+        click.echo(_words(error), err=True)
+        sys.exit(1)
+
+
+def _words(error: HubError) -> str:
+    if isinstance(error, TokenRejected):
+        return "Hub does not take this token, or this user name and password."
+    if isinstance(error, HubRefused) and error.error.lower() in ("forbidden", "access_denied"):
+        return "Hub does not let this account register services. Use an administrator's."
+    return (error.description or "") if isinstance(error, HubProblem) else str(error)

@@ -25,6 +25,7 @@ FLOORS = (
         "hub.wire",
     ),
     (
+        "tokens.calls",
         "tokens.locks",
         "tokens.store",
         "tokens.logins",

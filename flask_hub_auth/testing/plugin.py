@@ -78,3 +78,12 @@ def hub_login(dev_hub: HubInMemory) -> Callable[..., None]:
         dev_hub.sign_in(client, login, groups)
 
     return sign_in
+
+
+@pytest.fixture
+def hub_bearer(dev_hub: HubInMemory) -> Callable[[str], dict[str, str]]:
+    """The header of a caller with a token: ``client.get("/api", headers=hub_bearer("jane"))``.
+
+    It is a signed token of one hour, for Hub and this service.
+    """
+    return lambda login: {"Authorization": f"Bearer {dev_hub.token_for(login)}"}

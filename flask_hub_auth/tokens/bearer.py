@@ -19,8 +19,9 @@ from ..errors import HubRefused, HubUnavailable, LoginRequired, TokenRejected
 from ..hub.directory import Directory
 from ..hub.signed import HubKeys, SignedToken
 from ..hub.transport import Transport, is_token
-from ..model import HubPermissions, HubUser, Secret
+from ..model import ANONYMOUS, HubPermissions, HubUser, Secret
 from ..sealing import Sealer
+from .calls import SharedCalls
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -49,7 +50,6 @@ class Presented:
     user_at: float = 0.0
     permissions: HubPermissions | None = field(default=None, repr=False)
     permissions_at: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
 
 class BearerTokens:
@@ -71,7 +71,7 @@ class BearerTokens:
         self._keys = HubKeys(transport, clock)
         self._known: OrderedDict[str, Presented | float] = OrderedDict()
         self._guard = threading.Lock()
-        self._asking: dict[str, threading.Lock] = {}
+        self._calls = SharedCalls[t.Any]()
         self._budget, self._budget_at = float(LOOKUPS), 0.0
         self._warned = False
 
@@ -103,24 +103,27 @@ class BearerTokens:
         if presented.scope is not None and HUB_ID not in presented.scope:
             # Hub's REST would refuse it, and nobody else knows a name.
             return HubUser(id=presented.user_id, login="")
-        with presented.lock:
-            if presented.user is None or self._clock() >= presented.user_at + self._config.bearer_ttl:
-                user = self._asked(presented, self._directory.user)
-                if user.id != presented.user_id or user.banned or user.guest:
-                    raise _bad("Hub calls the person behind the token banned or guest.")
-                presented.user, presented.user_at = user, self._clock()
-            return presented.user
+        if presented.user is None or self._clock() >= presented.user_at + self._config.bearer_ttl:
+            self._calls.call((id(presented), "user"), lambda: self._read_user(presented))
+        return presented.user or ANONYMOUS
+
+    def _read_user(self, presented: Presented) -> None:
+        user = self._asked(presented, self._directory.user)
+        if user.id != presented.user_id or user.banned or user.guest:
+            raise _bad("Hub calls the person behind the token banned or guest.")
+        presented.user, presented.user_at = user, self._clock()
 
     def permissions(self, presented: Presented) -> HubPermissions:
         """What the person behind a token may do, asked at most once per ``HUB_BEARER_TTL``."""
         if presented.scope is not None and HUB_ID not in presented.scope:
             return HubPermissions()
-        with presented.lock:
-            old = self._clock() >= presented.permissions_at + self._config.bearer_ttl
-            if presented.permissions is None or old:
-                presented.permissions = self._asked(presented, self._directory.permissions)
-                presented.permissions_at = self._clock()
-            return presented.permissions
+        if presented.permissions is None or self._clock() >= presented.permissions_at + self._config.bearer_ttl:
+            self._calls.call((id(presented), "permissions"), lambda: self._read_permissions(presented))
+        return presented.permissions or HubPermissions()
+
+    def _read_permissions(self, presented: Presented) -> None:
+        presented.permissions = self._asked(presented, self._directory.permissions)
+        presented.permissions_at = self._clock()
 
     def _asked(self, presented: Presented, ask: t.Callable[[Secret], T]) -> T:
         try:
@@ -142,17 +145,17 @@ class BearerTokens:
         if not self._warned:
             self._warned = True
             log.warning("HUB_BEARER is 'any': tokens are accepted whose audience nobody can check.")
-        with self._guard:
-            lock = self._asking.setdefault(name, threading.Lock())
-        with lock:
-            try:
-                return self._remembered(name) or self._keep(name, self._asked_about(token))
-            except LoginRequired:
-                self._remember(name, self._clock() + REFUSED_SECONDS)
-                raise
-            finally:
-                with self._guard:
-                    self._asking.pop(name, None)
+        return t.cast(Presented, self._calls.call(name, lambda: self._asked_once(name, token)))
+
+    def _asked_once(self, name: str, token: Secret) -> Presented:
+        known = self._remembered(name)
+        if known is not None:
+            return known
+        try:
+            return self._keep(name, self._asked_about(token))
+        except LoginRequired:
+            self._remember(name, self._clock() + REFUSED_SECONDS)
+            raise
 
     def _asked_about(self, token: Secret) -> Presented:
         self._spend()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
@@ -11,12 +10,15 @@ from ..errors import HubUnavailable, LoginRequired
 from ..hub import HubOAuth
 from ..hub.wire import Wire
 from ..model import HubToken, Secret
+from .calls import SharedCalls
 from .keeper import TokenKeeper
 
 if t.TYPE_CHECKING:
     from requests import Response
 
 MOST_REDIRECTS: t.Final = 5
+EARLY: t.Final = 10
+"""Seconds before its end from which on a token of the service's own is replaced."""
 _ALWAYS_GET: t.Final = {301: ("POST",), 302: ("POST",), 303: ("POST", "PUT", "PATCH", "DELETE")}
 
 
@@ -69,8 +71,7 @@ class ServiceTokens:
         self._oauth = oauth
         self._clock = clock
         self._tokens: dict[tuple[str, ...], HubToken] = {}
-        self._locks: dict[tuple[str, ...], threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._calls = SharedCalls[HubToken]()
 
     def of(self, scope: tuple[str, ...]) -> TokenSource:
         """The tokens for one scope."""
@@ -81,14 +82,21 @@ class ServiceTokens:
 
         :raises HubRefused: Hub gives this service no token, for example because it is not trusted
         """
-        with self._guard:
-            lock = self._locks.setdefault(scope, threading.Lock())
-        with lock:
-            known = self._tokens.get(scope)
-            # Renewed a little before its end, as everything here; a tenth of a short life is enough.
-            if known is None or known.access_token == refused or self._clock() >= known.expires_at - 10:
-                known = self._tokens[scope] = self._oauth.for_service(scope)
-            return known.access_token
+        known = self._good(scope, refused)
+        return (known or self._calls.call(scope, lambda: self._asked(scope, refused))).access_token
+
+    def _good(self, scope: tuple[str, ...], refused: Secret | None) -> HubToken | None:
+        known = self._tokens.get(scope)
+        if known is None or known.access_token == refused or self._clock() >= known.expires_at - EARLY:
+            return None
+        return known
+
+    def _asked(self, scope: tuple[str, ...], refused: Secret | None) -> HubToken:
+        # Somebody else may have asked between our look and our turn.
+        known = self._good(scope, refused)
+        if known is None:
+            known = self._tokens[scope] = self._oauth.for_service(scope)
+        return known
 
 
 class _ServiceToken:

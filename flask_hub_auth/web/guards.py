@@ -25,6 +25,8 @@ _PUBLIC: t.Final = "__hub_public__"
 GUARD: t.Final = "__hub_guard__"
 """Attribute of a guarded view: what guards it, in words."""
 
+BEARER: t.Final = "bearer"
+_guards: WeakSet[t.Callable[..., t.Any]] = WeakSet()
 _bare: WeakSet[t.Callable[..., t.Any]] = WeakSet()
 """Functions that have a guarded twin. Where one of them is registered itself, its guard guards nothing."""
 
@@ -67,7 +69,7 @@ def hub_bearer_required(view: F) -> F:
     A browser's cookie does not count here, so the view needs no protection against forged forms. Others get 401 or 403
     with ``WWW-Authenticate`` (RFC 6750 section 3).
     """
-    return _guarded(view, check=check_bearer, words="bearer")
+    return _guarded(view, check=check_bearer, words=BEARER)
 
 
 def hub_permission_required(key: str, project: str | None = None) -> t.Callable[[F], F]:
@@ -148,7 +150,11 @@ def _deny(who: Identity, needed: tuple[str, ...]) -> t.NoReturn:
 
 def check_everything() -> Response | None:
     """The guard of ``HUB_PROTECT_ALL``: a login for every endpoint that is not public, and where there is none."""
-    return None if is_public(request.endpoint) else check_login()
+    view = current_app.view_functions.get(request.endpoint or "")
+    # Where only a presented token counts, the view's own guard says so; a login would not help there.
+    if is_public(request.endpoint) or (view in _guards and getattr(view, GUARD) == BEARER):
+        return None
+    return check_login()
 
 
 def is_public(endpoint: str | None) -> bool:
@@ -185,6 +191,7 @@ def _guarded(view: F, *, check: t.Callable[[], Response | None], words: str) -> 
         return current_app.ensure_sync(view)(*args, **kwargs) if answer is None else answer
 
     setattr(guarded, GUARD, words)
+    _guards.add(guarded)
     inner: t.Any = view
     while inner is not None:
         _bare.add(inner)
