@@ -130,7 +130,7 @@ def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToke
         return oauth.for_password(user, password, scope=scope)
     except TokenRejected as refusal:
         raise HubConfigError(
-            f"Hub does not take this user name and password ({refusal.detail}). Who signs in to Hub through Google, SAML"
+            f"Hub does not take this user name and password ({refusal.detail}). Who signs in through Google, SAML"
             " or the like needs a password of Hub's own."
         ) from None
 

@@ -12,8 +12,6 @@ from werkzeug.http import parse_accept_header
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from .errors import HubProblem
-
 log = logging.getLogger("flask_hub_auth")
 
 PAGES = "flask_hub_auth.pages"
@@ -29,6 +27,23 @@ PAGE_HEADERS: t.Final = {
 """Headers of every page of the extension: nothing cached, nothing loaded from elsewhere, no address passed on."""
 
 
+class Problem(t.Protocol):
+    """What a page needs to know of a problem. `code` is the HTTP status, `hub_code` one of the numbered codes."""
+
+    code: int | None
+    hub_code: str
+    reference: str
+    return_to: str | None
+
+    @property
+    def title(self) -> str:
+        """What happened, in a few words."""
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person."""
+
+
 class Pages(t.Protocol):
     """What the extension knows about an error and this floor does not."""
 
@@ -36,10 +51,10 @@ class Pages(t.Protocol):
     def realm(self) -> str:
         """The service id, for ``WWW-Authenticate``."""
 
-    def login_url(self, problem: HubProblem) -> str | None:
+    def login_url(self, problem: Problem) -> str | None:
         """The path that begins a login and comes back to where `problem` happened."""
 
-    def html(self, problem: HubProblem) -> str:
+    def html(self, problem: Problem) -> str:
         """The page that shows `problem` to a person."""
 
 
@@ -70,7 +85,7 @@ def quoted(text: str) -> str:
     return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def page(problem: HubProblem, pages: Pages | None) -> str:
+def page(problem: Problem, pages: Pages | None) -> str:
     """The application's page for `problem`, or a plain one where that cannot be made."""
     if pages:
         try:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, Response, render_template, request
 
 from ..config import HubConfig
-from ..errors import HubProblem
-from ..pages import PAGES, clean
+from ..pages import PAGES, Problem, clean
 from .addresses import here, login_address, site_path
 from .guards import find_bare_views
 from .identity import ONLY_BEARER, known_identity
@@ -29,12 +28,12 @@ class AppPages:
     def realm(self) -> str:
         return self.config.service_id
 
-    def login_url(self, problem: HubProblem) -> str | None:
+    def login_url(self, problem: Problem) -> str | None:
         if ONLY_BEARER in request.environ:
             return None
         return login_address(problem.return_to or here(request, self.config), self.config)
 
-    def html(self, problem: HubProblem) -> str:
+    def html(self, problem: Problem) -> str:
         ours = (request.endpoint or "").startswith("hub_auth.")
         again = here(request, self.config) if problem.code in (502, 503) else None
         return render_template(
