@@ -106,14 +106,27 @@ class _Socket:
         call.sent = True
         self._sock.sendall(data)
 
-    def recv_into(self, buffer: t.Any) -> int:
-        self._sock.settimeout(current.get().left())
-        return t.cast(int, self._sock.recv_into(buffer))
-
     def makefile(self, *args: t.Any, **kwargs: t.Any) -> io.BufferedReader:
-        # As socket.makefile() does it, but the file reads through this object. It counts itself out when it is closed.
-        self._sock._io_refs += 1
-        return io.BufferedReader(socket.SocketIO(t.cast(socket.socket, self), "r"))
+        return io.BufferedReader(_File(self._sock))
+
+
+class _File(io.RawIOBase):
+    """What http.client reads an answer from."""
+
+    def __init__(self, sock: t.Any) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int | None:
+        self._sock.settimeout(current.get().left())
+        return t.cast("int | None", self._file.readinto(buffer))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _connected(host: str, port: int, options: t.Any) -> socket.socket:

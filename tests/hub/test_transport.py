@@ -536,6 +536,15 @@ def test_a_proxy_is_used_where_it_is_set(tls_server: Server, server: Server, goo
     assert tls_server.asked[0].headers["authorization"] == "Bearer token"
 
 
+def test_a_proxy_may_speak_tls_itself(tls_server: Server, good_certificate: Certificate) -> None:
+    proxy = Server(good_certificate.context, always=tunnel(tls_server))
+    way = Transport(tls_server.url, ca_bundle=good_certificate.file, proxy=f"https://{proxy.host}")
+    tls_server.answers = [answer({"n": 1}), answer({"n": 2})]
+    assert [way.request("GET", "/x").json() for _ in range(2)] == [{"n": 1}, {"n": 2}]
+    assert (proxy.connections, tls_server.connections) == (1, 1)
+    proxy.stop()
+
+
 def test_a_dripping_proxy_ends_with_the_deadline(server: Server) -> None:
     """S91"""
     server.always = dripping(b"HTTP/1.1 200 Connected\r\nX: " + b"y" * 100)
