@@ -51,6 +51,7 @@ def close_cookies(app: Flask, config: HubConfig) -> None:
 
 
 def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
+    """The parts of one application, made from its settings and wired to each other."""
     transport = Transport(config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http)
     oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
     sealer = Sealer(config.secret_keys, (config.url, config.service_id))

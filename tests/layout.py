@@ -274,6 +274,6 @@ def _silent(tree: ast.Module, name: str) -> Iterator[str]:
         yield name
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            overload = any(getattr(decorator, "id", "") == "overload" for decorator in node.decorator_list)
+            overload = any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
             if not node.name.startswith("_") and not overload and not ast.get_docstring(node):
                 yield node.name
