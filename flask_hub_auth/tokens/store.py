@@ -28,6 +28,8 @@ log = logging.getLogger("flask_hub_auth")
 RECORD_LIMIT: t.Final = 1 << 20
 """Bytes of the largest record. People are in a thousand groups; nobody is in a million."""
 SWEEP_SECONDS: t.Final = 600
+LAST_SECOND: t.Final = (1 << 32) - 2
+"""The latest end that a file of cachelib can have, in 2106."""
 
 
 class Store(t.Protocol):
@@ -83,7 +85,7 @@ class _CacheStore:
     def put(self, key: str, data: bytes, seconds: int) -> None:
         if len(data) > RECORD_LIMIT:
             raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
-        if not self._cache.set(key, data, max(1, seconds)):
+        if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - time.time()))):
             raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
 
     def delete(self, key: str) -> None:
