@@ -42,7 +42,7 @@ SEEDED: t.Final = {
     "jane": ("Developers", "opens the page for developers, and is refused at the one for administrators."),
     "john": ("All Users", "is signed in, and refused at both."),
     "admin": ("Administrators", "opens the page for administrators, and is refused at the one for developers."),
-    "mallory": ("All Users", "is banned at Hub, and learns it there and here."),
+    "mallory": ("All Users", "is banned at Hub, and does not come in."),
     "guest": ("no group", "is Hub's guest, which is nobody: there is no login."),
 }
 """The people of the dev Hub, and what each of them shows."""
