@@ -8,7 +8,7 @@ So nothing is repaired here: what is not plainly a path of ours is no address.
 from __future__ import annotations
 
 import typing as t
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 if t.TYPE_CHECKING:
     from flask import Request
@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
 
 LONGEST: t.Final = 2048
 _ASCII: t.Final = "".join(chr(code) for code in range(0x21, 0x7F))  # kept as it is, byte for byte
+_QUERY: t.Final = _ASCII.replace("\\", "")  # in a query, browsers send a backslash as it is; in a path it is a slash
 _FORBIDDEN: t.Final = frozenset({0x5C, 0x20, 0x7F, 0xA0, 0x2028, 0x2029, 0xFEFF, *range(0x20), *range(0x80, 0xA0)})
 
 
@@ -36,7 +37,7 @@ def safe_address(value: str | None, config: HubConfig) -> str | None:
     if plain.startswith("//") or path.startswith("//") or len(address) > LONGEST:
         return None
     own = (config.login_path, config.redirect_path, config.logout_path)
-    if plain.rstrip("/") in {site_path(path, config) for path in own}:
+    if unquote(plain).rstrip("/") in {site_path(path, config) for path in own}:
         return None
     if any(name == "access_token" for name, _ in parse_qsl(query, keep_blank_values=True)):
         return None
@@ -50,7 +51,7 @@ def here(request: Request, config: HubConfig) -> str | None:
     path = (_base_path(config) or request.script_root) + request.path
     query = request.query_string
     return safe_address(
-        quote(path, safe="/!$&'()*+,;=:@~") + ("?" + quote(query, safe=_ASCII) if query else ""), config
+        quote(path, safe="/!$&'()*+,;=:@~") + ("?" + quote(query, safe=_QUERY) if query else ""), config
     )
 
 

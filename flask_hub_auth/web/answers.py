@@ -39,7 +39,7 @@ class AppPages:
         return render_template(
             "hub_auth/page.html",
             problem=problem,
-            login_url=self.login_url(problem) if ours or problem.code == 401 else None,
+            login_url=self.login_url(problem) if ours or problem.code in (400, 401) else None,
             again_url=again,
             home_url=site_path(self.config.after_logout, self.config),
         )

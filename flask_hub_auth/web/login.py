@@ -18,14 +18,27 @@ from .pending import GOOD_SECONDS, Pending
 from .signals import hub_logged_in, hub_logged_out, hub_login_failed
 from .state import application, state
 
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.datastructures import Headers
+
 MOST_TRIPS: t.Final = 3
 """Round trips in a row that end with nobody signed in; then a page says so instead of a fourth."""
 
 
+class Redirect(Response):
+    """A redirect to an address that is sent byte for byte."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        # Werkzeug reads every Location anew: it drops an empty query and encodes what browsers send as it is.
+        headers = super().get_wsgi_headers(environ)
+        headers["Location"] = self.headers["Location"]
+        return headers
+
+
 def redirect_to(address: str) -> Response:
     """302 to `address`, never cached and with no referrer."""
-    # Werkzeug's redirect() rewrites some addresses; a bare header leaves them byte for byte.
-    return Response(status=302, headers={"Location": address, **PAGE_HEADERS})
+    return Redirect(status=302, headers={"Location": address, **PAGE_HEADERS})
 
 
 def begin_login(next: str | None, *, credentials: str | None = None) -> Response:
