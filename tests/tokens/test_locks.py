@@ -126,8 +126,7 @@ class TestEveryLock:
         assert 0.1 < seconds < 0.2 + PATIENCE
 
     def test_it_is_free_again_after_an_error(self, locks: Locks, kind: Kind) -> None:
-        with pytest.raises(ZeroDivisionError), locks.hold(kind, "name", wait=5) as held:
-            assert held
+        with contextlib.suppress(ZeroDivisionError), locks.hold(kind, "name", wait=5):
             raise ZeroDivisionError
         assert waited(locks, kind, "name", 0)[0]
 
@@ -303,10 +302,10 @@ class TestFileLocks:
     def test_the_threads_of_a_process_look_at_the_file_one_at_a_time(
         self, locks: FileLocks, kind: Kind, holder: subprocess.Popen[str]
     ) -> None:
-        looks: list[int] = []
-        at_once([lambda: waited(locks, kind, "name", 0.3, lambda: bool(looks.append(threading.get_ident())))] * 20)
-        assert looks
-        assert len(set(looks)) <= 2
+        looks = itertools.count()
+        at_once([lambda: waited(locks, kind, "name", 0.3, lambda: next(looks) < 0)] * 20)
+        # One thread that looks every 10 ms, and each of them once at its end; not 20 of them all the time.
+        assert 5 <= next(looks) <= 60
 
     def test_a_lock_file_is_never_deleted(self, folder: Path, locks: FileLocks, kind: Kind) -> None:
         """Whoever deletes one that others wait for splits them over two."""
