@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound
 from flask_hub_auth import HubUser, hub_logged_in
 
 from . import words
-from .pages import Demo, hub, hub_origin, inside, sign_in_address, site
+from .pages import Demo, here, hub, hub_origin, inside, sign_in_address, site
 from .panel import Panel
 
 if t.TYPE_CHECKING:
@@ -54,7 +54,8 @@ def create_app(
     app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
     app.register_error_handler(NotFound, not_found)
     app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time, duration=words.duration)
-    app.context_processor(lambda: {"sign_in_address": sign_in_address, "hub_origin": hub_origin, "dev_hub": dev_hub})
+    shared = {"here": here, "hub_origin": hub_origin, "sign_in_address": sign_in_address, "dev_hub": dev_hub}
+    app.context_processor(lambda: shared)
     return app
 
 

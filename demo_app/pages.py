@@ -94,7 +94,7 @@ def stay_signed_out() -> BaseResponse | None:
     opens_page = request.method == "GET" and accepts["text/html"] > accepts["application/json"]
     if not opens_page or not session.get("signed_out"):
         return None
-    return redirect(url_for("site.home", next=request.full_path.removesuffix("?")))
+    return redirect(url_for("site.home", next=here()))
 
 
 @inside.get("/me")
@@ -198,6 +198,11 @@ def token_until() -> int | None:
 def login_until() -> float:
     """When the login ends at the latest, however busy."""
     return float(session.get("signed_in_at", time.time())) + hub_config().login_lifetime
+
+
+def here() -> str:
+    """The address of this request as its visitor sees it, also where the demo lives below a path."""
+    return request.script_root + request.full_path.removesuffix("?")
 
 
 def sign_in_address(next: str | None = None) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 import typing as t
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask, Response, current_app, g, request, request_started
@@ -140,7 +140,8 @@ class Panel:
         """What is remembered of `user`, a renewal in this very request included."""
         self._note_renewal()
         with self._lock:
-            return self._memory(user.id)
+            memory = self._memory(user.id)
+            return replace(memory, events=memory.events.copy())
 
     def note(self, response: Response) -> Response:
         """Look at an answer on its way out. To be run after HubAuth's own hook."""

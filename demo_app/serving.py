@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_hub_auth.devhub import DevHub, PortTaken, serve
 
@@ -38,6 +38,13 @@ and at another one nobody would stay signed in over a restart."""
 
 class CannotServe(Exception):
     """Nothing can be served; the text is a sentence."""
+
+
+class _Handler(WSGIRequestHandler):
+    """Logs requests without their query: the one of a callback has a code in it."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        self.log("info", '"%s %s" %s', self.command, self.path.partition("?")[0], code)
 
 
 def start(environ: t.Mapping[str, str], *, token_life: int, instance: Path = INSTANCE) -> tuple[ExitStack, str]:
@@ -101,7 +108,7 @@ def _with_real_hub(running: ExitStack, environ: t.Mapping[str, str], instance: P
 
 def _serve(running: ExitStack, app: WSGIApplication, sock: socket.socket) -> None:
     host, port = sock.getsockname()
-    server = make_server(host, port, app, threaded=True, fd=sock.fileno())
+    server = make_server(host, port, app, threaded=True, request_handler=_Handler, fd=sock.fileno())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="demo", daemon=True)
     thread.start()
     running.callback(thread.join)

@@ -284,4 +284,10 @@ def test_with_a_real_hub_it_can_live_below_a_path(
         monkeypatch.setenv(name, value)
     ending, _ = start(environ, token_life=60, instance=tmp_path)
     with ending, requests.Session() as visitor:
-        assert sign_in(visitor, address).url == f"{address}/me"
+        page = sign_in(visitor, address)
+        assert page.url == f"{address}/me"
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert token
+        visitor.post(f"{address}/logout", data={"csrf_token": token[1]}, timeout=10)
+        page = visitor.get(f"{address}/me?x=1", headers=PERSON, timeout=10)
+        assert page.url == f"{address}/?next=/demo/me?x%3D1"
