@@ -21,6 +21,7 @@ from .conftest import Server, answer
 NOW = 1_800_000_000
 GOOD = {"access_token": "1.a.b.c;1.eA==", "token_type": "Bearer", "expires_in": 3600, "scope": "0-0-0-0-0"}
 HUB = "0-0-0-0-0"
+SERVICE_ID = "98071167-004c-4ddf-ba37-5d4599fdf319"
 
 
 @pytest.fixture
