@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 import typing as t
+import weakref
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -109,8 +110,12 @@ class MemoryStore(_CacheStore):
 
     _cache: SimpleCache
 
+    # Several applications of a process may share a cache, and then its logins and their locks.
+    _shared: t.ClassVar[weakref.WeakKeyDictionary[SimpleCache, ThreadLocks]] = weakref.WeakKeyDictionary()
+
     def __init__(self, cache: SimpleCache | None = None) -> None:
-        super().__init__(cache or SimpleCache(), ThreadLocks())
+        cache = cache or SimpleCache()
+        super().__init__(cache, self._shared.setdefault(cache, ThreadLocks()))
         self._cache._threshold = sys.maxsize
 
     def sweep(self) -> None:
