@@ -6,7 +6,8 @@
 
 Where to read what:
 
-    people.py         who there is: users, groups, services; the seeded ones
+    services.py       what a service is
+    people.py         who there is, and who may do what; seed.py: the ones that every Hub begins with
     scopes.py         what a ``scope`` parameter asks for
     tokens.py         what a token looks like, which ones are good
     sessions.py       who is signed in at this Hub
@@ -14,7 +15,11 @@ Where to read what:
     asked.py          what an authorization request asks for
     authorization.py  /oauth2/auth, the login form, the consent form
     grants.py         /oauth2/token
-    rest.py           users/me and its neighbours; fields.py: the ``fields`` parameter
+    rest.py           what Hub's REST tells everybody; caller.py: who asks; answers.py: what answers look like,
+                      with fields.py and query.py for the parameters of these names
+    users.py          users/me, other users, groups, permanent tokens
+    registry.py       registering services
+    permissions.py    the permission cache, at Hub and at a service that keeps its own
     pages.py          what a person sees
     gate.py           before all that: host names, the list of calls, faults
     faults.py         what can be made to go wrong
@@ -26,7 +31,9 @@ independent readings of Hub's documentation check each other.
 """
 
 from .hub import DevHub
-from .people import HUB_ID, Service, User
+from .people import Project, User
+from .permissions import own_permissions
+from .services import HUB_ID, Service
 from .serving import PortTaken, Served, serve
 
-__all__ = ["HUB_ID", "DevHub", "PortTaken", "Served", "Service", "User", "serve"]
+__all__ = ["HUB_ID", "DevHub", "PortTaken", "Project", "Served", "Service", "User", "own_permissions", "serve"]

@@ -10,8 +10,8 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from .current import hub
-from .people import Service
 from .scopes import Scope, UnknownScope, read_scope
+from .services import Service
 
 CREDENTIALS = ("default", "skip", "silent", "required", "silent_logout")
 

@@ -13,7 +13,7 @@ control = Blueprint("control", __name__, url_prefix="/__dev__")
 
 DONE = ("", 204)
 
-USER_FIELDS = frozenset({"banned", "groups", "name", "email", "email_verified"})
+USER_FIELDS = frozenset({"banned", "groups", "name", "email", "email_verified", "permissions"})
 
 
 @control.before_request
@@ -88,9 +88,17 @@ def _check_types(fields: dict[str, Any]) -> None:
     groups = fields.get("groups", [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         abort(400, "groups is a list of names")
+    permissions = fields.get("permissions", {})
+    if not isinstance(permissions, dict) or not all(map(_is_place, permissions.values())):
+        abort(400, "permissions is an object: each key is true, or a list of project ids")
     for name in ("banned", "email_verified"):
         if name in fields and not isinstance(fields[name], bool):
             abort(400, f"{name} is true or false")
     for name in ("name", "email"):
         if name in fields and not isinstance(fields[name], str):
             abort(400, f"{name} is a string")
+
+
+def _is_place(value: object) -> bool:
+    """Where a permission is held: everywhere, or in these projects."""
+    return value is True or (isinstance(value, list) and all(isinstance(project, str) for project in value))

@@ -9,7 +9,7 @@ from typing import Any
 Tree = dict[str, "Tree"]
 
 # Come along whether asked for or not.
-ALWAYS = ("type", "id")
+ALWAYS = ("type", "$type", "id")
 
 DEEPEST = 20
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.wrappers import Request, Response
 
-from . import authorization, control, grants, pages, rest
+from . import authorization, control, grants, pages, permissions, registry, rest, users
 from .faults import Transport
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Gate:
 
     def __init__(self, hub: DevHub) -> None:
         self._hub = hub
-        self._web = _application(hub, rest.rest, authorization.authorization, grants.grants, pages.pages)
+        rest_api = (rest.rest, users.users, permissions.permissions, registry.registry)
+        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, pages.pages)
         self._control = _application(hub, control.control)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -18,8 +18,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.datastructures import MultiDict
 
 from .current import hub
-from .people import Service
 from .scopes import Scope, UnknownScope, default_scope, read_scope
+from .services import Service
 from .tokens import Code, Grant
 
 grants = Blueprint("grants", __name__, url_prefix="/api/rest/oauth2")

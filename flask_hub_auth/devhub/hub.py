@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,8 +13,10 @@ from flask import Flask
 
 from .faults import Faults
 from .gate import Gate
-from .people import People, Service, User
+from .people import People, Project, User
 from .scopes import Scope, default_scope, read_scope
+from .seed import DEMO_PERMISSIONS, seed
+from .services import HUB_ID, Service
 from .sessions import Sessions
 from .tokens import Grant, TokenStore
 
@@ -50,6 +52,10 @@ class DevHub:
         False bans the guest.
     ``tokens``
         ``classic``: signed, checked offline. ``opaque``: what today's Hubs are said to issue.
+    ``gives_secrets``
+        False registers services without a secret, which are public clients, as a Hub of 2026 was seen to do.
+    ``serves_permissions``
+        False answers 404 at the permission cache: newer YouTracks keep it themselves (``own_permissions``).
     ``clock``
         A callable that gives epoch seconds.
 
@@ -75,6 +81,8 @@ class DevHub:
         invalid_grant_status: Literal[400, 403] = 403,
         iss: bool = True,
         strict_scope: bool = False,
+        gives_secrets: bool = True,
+        serves_permissions: bool = True,
         clock: Callable[[], float] | None = None,
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
@@ -87,23 +95,25 @@ class DevHub:
         self.invalid_grant_status = invalid_grant_status
         self.iss = iss
         self.strict_scope = strict_scope
+        self.gives_secrets = gives_secrets
+        self.serves_permissions = serves_permissions
         self.clock = clock or time.time
         self.lock = threading.RLock()
-        self.people = People(guest=guest)
+        self.people = People()
         self.sessions = Sessions(clock=self.clock)
         self.store = TokenStore(classic=tokens == "classic", clock=self.clock)
         self.faults = Faults()
         self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
-        self.service = self.people.add_service(
-            Service(
-                service_id,
-                service_name,
-                service_secret or None,
-                home_url=home_url,
-                redirect_uris=list(redirect_uris),
-                trusted=trusted,
-            )
+        self.service = Service(
+            service_id,
+            service_name,
+            service_secret or None,
+            home_url=home_url,
+            redirect_uris=list(redirect_uris),
+            trusted=trusted,
+            permissions=list(DEMO_PERMISSIONS),
         )
+        seed(self.people, self.service, guest=guest)
         self.app: WSGIApplication = Gate(self)
 
     @property
@@ -148,12 +158,12 @@ class DevHub:
     # Tokens
 
     def expire(self) -> None:
-        """Every access token has expired; refresh tokens go on."""
+        """Every access token has expired; refresh tokens and permanent ones go on."""
         with self.lock:
             self.store.expire_all()
 
     def revoke(self, login: str) -> None:
-        """Codes, access tokens and refresh tokens of this user are good no more; the browser stays signed in at Hub."""
+        """Codes and tokens of this user, of all kinds, are good no more; the browser stays signed in at Hub."""
         with self.lock:
             self.store.revoke_user(self.user(login).id)
 
@@ -167,6 +177,23 @@ class DevHub:
         with self.lock:
             grant = Grant(self.user(login).id, self.service.id, self._scope(scope))
             return self.store.access_for(grant, life=life).value
+
+    def token_for_service(self, service_id: str | None = None, scope: str | None = None, life: int = 3600) -> str:
+        """An access token of a service itself, without a user; by default of this Hub's own one."""
+        with self.lock:
+            service = self.people.services[service_id or self.service.id]
+            return self.store.access_for(Grant(None, service.id, self._scope(scope)), life=life).value
+
+    def permanent_token(self, login: str, scope: str | None = None) -> str:
+        """A ``perm:`` token of this user: good until it is revoked, for the services of ``scope``."""
+        with self.lock:
+            user = self.user(login)
+            return self.store.permanent_for(Grant(user.id, HUB_ID, self._scope(scope)), user.login)
+
+    def rotate_key(self) -> None:
+        """Classic tokens are signed with a new key from now on; at Hub itself the old ones stay good."""
+        with self.lock:
+            self.store.signer.rotate()
 
     def answer(self, grant: Grant, *, refresh_token: bool = True, scope: Scope | None = None) -> dict[str, Any]:
         """A token answer. What does not apply is absent, as in Hub's."""
@@ -197,8 +224,12 @@ class DevHub:
         name: str | None = None,
         email: str | None = None,
         email_verified: bool | None = None,
+        permissions: Mapping[str, bool | Sequence[str]] | None = None,
     ) -> None:
-        """Changes what is given; groups that are new are made. Who is banned keeps tokens and sessions, as at Hub."""
+        """Changes what is given; groups that are new are made. Who is banned keeps tokens and sessions, as at Hub.
+
+        ``permissions`` are all that the user holds beside those of the groups: ``{key: True or project ids}``.
+        """
         with self.lock:
             user = self.user(login)
             changes = {"banned": banned, "name": name, "email": email, "email_verified": email_verified}
@@ -207,11 +238,37 @@ class DevHub:
                     setattr(user, field, value)
             if groups is not None:
                 user.groups = [self.people.add_group(group).name for group in groups]
+            if permissions is not None:
+                user.permissions = self.people.read_held(permissions, self.service)
+
+    def grant_permission(self, owner: str, key: str, project: str | None = None, *, service: str | None = None) -> None:
+        """Lets a user or group (login or name) do ``key``: in this project, by its id, or everywhere.
+
+        A key that no service knows yet becomes one of ``service`` (id or name), or else of this Hub's own one.
+        """
+        with self.lock:
+            own = self.people.own_permissions(owner)
+            place = self.service if service is None else self.people.service_named(service)
+            if place is None:
+                raise KeyError(f"no service {service!r}; there are {', '.join(self.people.services)}")
+            held = self.people.read_held({key: [project] if project else True}, place)
+            own.setdefault(key, set()).update(held[key])
+
+    def revoke_permission(self, owner: str, key: str, project: str | None = None) -> None:
+        """Takes ``key`` from a user or group: in this project, or in all and everywhere."""
+        with self.lock:
+            own = self.people.own_permissions(owner)
+            own[key] = own.get(key, set()) - {project} if project else set()
 
     def add_user(self, login: str, name: str | None = None, **fields: Any) -> User:
         """One more user, password = login. ``fields`` as in ``people.User``."""
         with self.lock:
             return self.people.add_user(login, name, **fields)
+
+    def add_project(self, project_id: str, name: str | None = None) -> Project:
+        """One more project that permissions can be held in."""
+        with self.lock:
+            return self.people.add_project(project_id, name)
 
     def add_service(self, service: Service) -> Service:
         with self.lock:

@@ -11,7 +11,8 @@ from werkzeug.exceptions import HTTPException
 
 from .asked import Asked, read
 from .current import hub, raw_query
-from .people import Service, User
+from .people import User
+from .services import Service
 
 pages = Blueprint("pages", __name__)
 

@@ -1,18 +1,17 @@
-"""Who there is: users, groups and services, and the ones every dev Hub begins with."""
+"""Who there is: users, groups, projects and services, and who may do what."""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urljoin
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-# Every Hub has this id for itself, as a service and as a scope.
-HUB_ID = "0-0-0-0-0"
+from .services import Service
 
-# A refused redirect URI is kept on its service for an administrator to approve; more than this is noise.
-MOST_UNTRUSTED_URIS = 20
+# Permission key → ids of the projects in which it is held.
+Held = dict[str, set[str]]
 
 
 @dataclass(slots=True)
@@ -22,11 +21,23 @@ class Group:
     id: str
     name: str
     parent: str | None = None
+    permissions: Held = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Project:
+    """Something that permissions are held in."""
+
+    id: str
+    name: str
 
 
 @dataclass(slots=True)
 class User:
-    """A record of Hub's. ``approved``: the answers on consent pages, client id → {service id: yes or no}."""
+    """A record of Hub's. ``approved``: the answers on consent pages, client id → {service id: yes or no}.
+
+    ``permissions`` are the user's own; those of the groups come on top. An ``admin`` holds every one everywhere.
+    """
 
     id: str
     login: str
@@ -39,79 +50,23 @@ class User:
     email_verified: bool = True
     password: str | None = field(default=None, repr=False)
     approved: dict[str, dict[str, bool]] = field(default_factory=dict)
+    permissions: Held = field(default_factory=dict)
 
     def has_password(self, password: str) -> bool:
         return self.password is not None and hmac.compare_digest(self.password.encode(), password.encode())
 
 
-@dataclass(slots=True)
-class Service:
-    """What Hub calls a service is client, resource server and scope in one.
-
-    Without ``secret`` it is a public client, which needs PKCE. ``untrusted_redirect_uris`` holds what was refused,
-    in Hub's own shape: ``{"redirectURI", "triedFrom", "triedAt": milliseconds}``.
-    """
-
-    id: str
-    name: str
-    secret: str | None = field(default=None, repr=False)
-    home_url: str | None = None
-    redirect_uris: list[str] = field(default_factory=list)
-    base_urls: list[str] = field(default_factory=list)
-    application_name: str | None = None
-    trusted: bool = False
-    consent_required: bool = True
-    pkce_required: bool = False
-    auth_code_flow: bool = True
-    implicit_flow: bool = True
-    client_credentials_flow: bool = True
-    resource_owner_flow: bool = True
-    untrusted_redirect_uris: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def accepted_uris(self) -> set[str]:
-        """Every redirect URI that is good: absolute ones, and relative ones at the home URL and the base URLs.
-
-        Compared as a whole, trailing slash included; Hub knows no prefixes, wildcards or free loopback ports.
-        """
-        absolute = {uri for uri in self.redirect_uris if "://" in uri}
-        relative = [uri for uri in self.redirect_uris if "://" not in uri]
-        bases = [base for base in (self.home_url, *self.base_urls) if base and "://" in base]
-        return absolute | {urljoin(base, uri) for base in bases for uri in relative}
-
-    def has_secret(self, secret: str) -> bool:
-        return self.secret is not None and hmac.compare_digest(self.secret.encode(), secret.encode())
-
-    def note_untrusted(self, uri: str, tried_from: str, now: float) -> None:
-        """Remembers a redirect URI that was refused, once."""
-        if uri in {entry["redirectURI"] for entry in self.untrusted_redirect_uris}:
-            return
-        entry = {"redirectURI": uri, "triedFrom": tried_from, "triedAt": int(now * 1000)}
-        self.untrusted_redirect_uris = [*self.untrusted_redirect_uris, entry][-MOST_UNTRUSTED_URIS:]
-
-
 class People:
-    """All users, groups and services of one Hub, in memory."""
+    """All users, groups, projects and services of one Hub, in memory."""
 
-    def __init__(self, *, guest: bool) -> None:
+    # Hub's own id for "in all projects".
+    EVERYWHERE: Final = "0"
+
+    def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.groups: dict[str, Group] = {}
+        self.projects: dict[str, Project] = {}
         self.services: dict[str, Service] = {}
-        self._seed(guest=guest)
-
-    def _seed(self, *, guest: bool) -> None:
-        self.add_group("All Users")
-        self.add_group("Staff")
-        self.add_group("Developers", parent="Staff")
-        self.add_group("Administrators", parent="Staff")
-        self.add_user("admin", "Ada Admin", groups=["All Users", "Administrators"], admin=True)
-        self.add_user("jane", "Jane Doe", groups=["All Users", "Developers"])
-        self.users["jane"].id = "c6b6e9c6-0000-4000-8000-000000000001"
-        self.add_user("john", "John Roe", groups=["All Users"])
-        self.add_user("mallory", "Mallory Moe", groups=["All Users"], banned=True)
-        # "No guests" is a guest who is banned: that is how Hub's own settings page does it.
-        self.add_user("guest", "guest", guest=True, banned=not guest, email=None)
-        self.add_service(Service(HUB_ID, "Hub", application_name="Hub", trusted=True))
 
     def add_group(self, name: str, *, parent: str | None = None) -> Group:
         return self.groups.setdefault(name, Group(stable_id("group", name), name, parent))
@@ -125,7 +80,12 @@ class People:
         self.users[login] = user
         return user
 
+    def add_project(self, project_id: str, name: str | None = None) -> Project:
+        return self.projects.setdefault(project_id, Project(project_id, name or project_id))
+
     def add_service(self, service: Service) -> Service:
+        """Takes the place of a service with the same id or name: both are unique at Hub."""
+        self.services = {key: each for key, each in self.services.items() if each.name != service.name}
         self.services[service.id] = service
         return service
 
@@ -150,6 +110,44 @@ class People:
                 found[group.name] = group
                 waiting += [self.groups[group.parent]] if group.parent in self.groups else []
         return list(found.values())
+
+    def held_by(self, user: User) -> Held:
+        """Every permission of this user, from all sides. Somebody who is banned holds none."""
+        if user.banned:
+            return {}
+        if user.admin:
+            return {key: {self.EVERYWHERE} for service in self.services.values() for key in service.permissions}
+        held: Held = {}
+        for own in (user.permissions, *(group.permissions for group in self.all_groups_of(user))):
+            for key, projects in own.items():
+                held.setdefault(key, set()).update(projects)
+        return held
+
+    def holds(self, user: User, key: str, project: str | None = None) -> bool:
+        """Whether the user holds ``key`` everywhere, or in this project."""
+        return bool(self.held_by(user).get(key, set()) & {self.EVERYWHERE, project})
+
+    def read_held(self, permissions: Mapping[str, bool | Sequence[str]], service: Service) -> Held:
+        """``{key: True or project ids}`` as it is kept.
+
+        Projects that are new are made, and a key that no service knows becomes one of ``service``.
+        """
+        held: Held = {}
+        for key, where in permissions.items():
+            projects = {self.EVERYWHERE} if where is True else set(where or ())
+            for project in projects - {self.EVERYWHERE}:
+                self.add_project(project)
+            if not any(key in known.permissions for known in self.services.values()):
+                service.permissions.append(key)
+            held[key] = projects
+        return held
+
+    def own_permissions(self, login_or_group: str) -> Held:
+        """What this user, or else this group, holds by itself. Raises KeyError where there is neither."""
+        owner = self.users.get(login_or_group) or self.groups.get(login_or_group)
+        if owner is None:
+            raise KeyError(f"no user or group {login_or_group!r}; there are {', '.join((*self.users, *self.groups))}")
+        return owner.permissions
 
 
 def stable_id(kind: str, name: str) -> str:

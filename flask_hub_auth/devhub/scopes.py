@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from .people import HUB_ID, People
+from .people import People
+from .services import HUB_ID
 
 OPENID_WORDS = frozenset({"openid", "profile", "email", "groups", "offline_access"})
 

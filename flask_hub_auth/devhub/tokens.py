@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import secrets
 from base64 import b64encode
 from collections.abc import Callable
@@ -19,10 +20,11 @@ from .scopes import Scope
 # Hub's own time for a code is not written down; RFC 6749 section 4.1.2 recommends at most ten minutes, RFC 9700 less.
 CODE_LIFE = 60
 
+# Seen on live tokens; what it stands for is not written down.
+PERMANENT_ID_PREFIX = "47-"
+
 # The oldest entries go first. Enough for a load test, too few to fill a laptop's memory.
 MOST_ENTRIES = 100_000
-
-KEY_VERSION = 1
 
 Entry = TypeVar("Entry")
 
@@ -44,6 +46,8 @@ class Grant:
 
 @dataclass(slots=True)
 class Code:
+    """What a token request has to match."""
+
     grant: Grant
     redirect_uri: str
     challenge: str | None
@@ -54,6 +58,8 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
+    """``scope`` may be less than the grant's. ``life`` is seconds, ``expires_at`` epoch seconds; never is infinity."""
+
     value: str = field(repr=False)
     grant: Grant
     scope: Scope
@@ -61,8 +67,17 @@ class AccessToken:
     expires_at: float
 
 
+class BadToken(Exception):
+    """A bearer token that is not accepted, in the words of Hub's library 1.0.41."""
+
+    def __init__(self, error: str, description: str) -> None:
+        self.error, self.description = error, description
+
+
 @dataclass(slots=True)
 class RefreshToken:
+    """``replaced`` is true once a newer one was given for it."""
+
     grant: Grant
     replaced: bool = False
 
@@ -75,20 +90,29 @@ class ClassicTokens:
     """
 
     def __init__(self) -> None:
+        self._version = 0
+        self.rotate()
+
+    def rotate(self) -> None:
+        """A new key with the next version. Tokens signed before stay what they are."""
         self._key = _dsa_parameters().generate_private_key()
+        self._version += 1
 
     def make(self, grant: Grant, scope: Scope, expires_at: float) -> str:
         # Ids, never names: a dot inside a scope entry would make the token invalid.
         services = " ".join(quote_plus(service) for service in scope.services)
-        data = f"{int(expires_at * 1000)}.{grant.service_id}.{grant.user_id or ''}.{services}"
+        return self.sign(f"{int(expires_at * 1000)}.{grant.service_id}.{grant.user_id or ''}.{services}")
+
+    def sign(self, data: str) -> str:
+        """``data`` as a token. Hub itself knows only the tokens that it made."""
         signature = self._key.sign(data.encode(), hashes.SHA1())
-        return f"{data};{KEY_VERSION}.{b64encode(signature).decode()}"
+        return f"{data};{self._version}.{b64encode(signature).decode()}"
 
     @property
     def public_key(self) -> str:
         """``<version>.<base64 of the X.509 SubjectPublicKeyInfo>``."""
         spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return f"{KEY_VERSION}.{b64encode(spki).decode()}"
+        return f"{self._version}.{b64encode(spki).decode()}"
 
 
 @functools.cache
@@ -106,6 +130,7 @@ class TokenStore:
         self._clock = clock
         self._codes: dict[str, Code] = {}
         self._access: dict[str, AccessToken] = {}
+        self._permanent: dict[str, AccessToken] = {}
         self._refresh: dict[str, RefreshToken] = {}
 
     def code_for(self, grant: Grant, *, redirect_uri: str, challenge: str | None, challenge_method: str) -> str:
@@ -124,17 +149,39 @@ class TokenStore:
     def refresh_for(self, grant: Grant) -> str:
         return _keep(self._refresh, secrets.token_urlsafe(36), RefreshToken(grant))
 
+    def permanent_for(self, grant: Grant, login: str) -> str:
+        """``perm:<base64 of the login>.<base64 of an id>.<secret>``; it does not expire."""
+        number = f"{PERMANENT_ID_PREFIX}{len(self._permanent)}"
+        value = (
+            f"perm:{b64encode(login.encode()).decode()}.{b64encode(number.encode()).decode()}.{secrets.token_hex(15)}"
+        )
+        return _keep(self._permanent, value, AccessToken(value, grant, grant.scope, 0, math.inf))
+
     def code(self, value: str) -> Code | None:
         return self._codes.get(value)
 
-    def access(self, value: str) -> AccessToken | None:
-        return self._access.get(value)
+    def check(self, value: str, audience: str) -> AccessToken:
+        """The access or permanent token, if it is good for the service ``audience``. Raises BadToken."""
+        token = self._access.get(value) or self._permanent.get(value)
+        if token is None:
+            known = value.count(".") >= 4 and ";" in value
+            raise BadToken("invalid_grant", "Token signature is invalid" if known else "Invalid token data")
+        now = self._clock()
+        if now >= token.expires_at:
+            times = f"till {int(token.expires_at)} and was checked at {int(now)}"
+            raise BadToken("invalid_grant", f"Token expired. It was granted {times}")
+        if token.grant.revoked:
+            raise BadToken("invalid_grant", "Token is invalid, expired, revoked or was issued to another client")
+        if audience not in token.scope.services:
+            granted = ", ".join(token.scope.services)
+            raise BadToken("invalid_scope", f"Token is granted for [{granted}] and can't be used for {audience}")
+        return token
 
     def refresh(self, value: str) -> RefreshToken | None:
         return self._refresh.get(value)
 
     def expire_all(self) -> None:
-        """Ends every access token now; refresh tokens stay."""
+        """Ends every access token now; refresh tokens and permanent tokens stay."""
         now = self._clock()
         for value, token in self._access.items():
             self._access[value] = replace(token, expires_at=min(token.expires_at, now))
@@ -142,7 +189,7 @@ class TokenStore:
     def revoke_user(self, user_id: str) -> None:
         """Revokes every grant of this user: codes, access tokens and refresh tokens."""
         codes = [code.grant for code in self._codes.values()]
-        access = [token.grant for token in self._access.values()]
+        access = [token.grant for token in (*self._access.values(), *self._permanent.values())]
         refresh = [token.grant for token in self._refresh.values()]
         for grant in (*codes, *access, *refresh):
             grant.revoked = grant.revoked or grant.user_id == user_id

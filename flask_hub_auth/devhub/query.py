@@ -1,0 +1,49 @@
+"""The ``query`` parameter of Hub's REST: ``login: jane``, ``name: "A B" or nameStartsWith: {two words}``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+CLAUSE = re.compile(r"""\s*(\w+)\s*:\s*(?:\{([^{}]*)\}|"([^"]*)"|([^\s(){}":]+))""", re.ASCII)
+JOIN = re.compile(r"\s+(or|and)\b", re.ASCII)
+
+# Alternatives, each a list of what has to be true at once.
+Query = list[list[tuple[str, str]]]
+
+
+def read_query(text: str, names: Collection[str]) -> Query:
+    """Clauses joined by ``or`` and, tighter, ``and``; ``names`` may be asked for, also with ``StartsWith`` behind.
+
+    Hub's own language has more. Raises ValueError, in words, for what is not known here, since silence about a
+    condition would be a wrong answer.
+    """
+    alternatives: Query = [[]]
+    place = 0
+    while place < len(text):
+        clause = CLAUSE.match(text, place)
+        if clause is None:
+            raise ValueError(f"no condition at {text[place : place + 40]!r}")
+        name, *values = clause.groups()
+        if name.removesuffix("StartsWith") not in names:
+            raise ValueError(f"{name!r} is none of {', '.join(names)}")
+        alternatives[-1].append((name, next(value for value in values if value is not None)))
+        place = clause.end()
+        join = JOIN.match(text, place)
+        if join is None:
+            break
+        place = join.end()
+        alternatives += [[]] if join[1] == "or" else []
+    if text[place:].strip() or (text.strip() and not alternatives[-1]):
+        raise ValueError(f"cannot read {text[place:][:40]!r}")
+    return alternatives
+
+
+def matches(query: Query, item: Mapping[str, object]) -> bool:
+    """Whether ``item`` is asked for. Compared without case; nobody has written down what Hub does."""
+    return any(all(_is(item, name, value) for name, value in wanted) for wanted in query)
+
+
+def _is(item: Mapping[str, object], name: str, value: str) -> bool:
+    found = str(item.get(name.removesuffix("StartsWith"), "")).casefold()
+    return found.startswith(value.casefold()) if name.endswith("StartsWith") else found == value.casefold()

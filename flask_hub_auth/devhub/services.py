@@ -1,0 +1,71 @@
+"""Services: each is client, resource server and scope in one."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin
+
+# Every Hub has this id for itself, as a service and as a scope.
+HUB_ID = "0-0-0-0-0"
+
+# A refused redirect URI is kept on its service for an administrator to approve; more than this is noise.
+MOST_UNTRUSTED_URIS = 20
+
+
+@dataclass(slots=True)
+class Service:
+    """What Hub calls a service.
+
+    Without ``secret`` it is a public client, which needs PKCE. ``permissions`` are the keys that this service knows.
+    ``untrusted_redirect_uris`` holds what was refused, in Hub's own shape: ``{"redirectURI", "triedFrom", "triedAt":
+    milliseconds}``.
+    """
+
+    id: str
+    name: str
+    secret: str | None = field(default=None, repr=False)
+    home_url: str | None = None
+    redirect_uris: list[str] = field(default_factory=list)
+    base_urls: list[str] = field(default_factory=list)
+    application_name: str | None = None
+    vendor: str | None = None
+    version: str | None = None
+    description: str | None = None
+    permissions: list[str] = field(default_factory=list)
+    trusted: bool = False
+    consent_required: bool = True
+    pkce_required: bool = False
+    auth_code_flow: bool = True
+    implicit_flow: bool = True
+    client_credentials_flow: bool = True
+    resource_owner_flow: bool = True
+    untrusted_redirect_uris: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def accepted_uris(self) -> set[str]:
+        """Every redirect URI that is good: absolute ones, and relative ones at the home URL and the base URLs.
+
+        Compared as a whole, trailing slash included; Hub knows no prefixes, wildcards or free loopback ports.
+        """
+        absolute = {uri for uri in self.redirect_uris if "://" in uri}
+        relative = [uri for uri in self.redirect_uris if "://" not in uri]
+        bases = [base for base in (self.home_url, *self.base_urls) if base and "://" in base]
+        return absolute | {urljoin(base, uri) for base in bases for uri in relative}
+
+    def has_secret(self, secret: str) -> bool:
+        return self.secret is not None and hmac.compare_digest(self.secret.encode(), secret.encode())
+
+    def note_untrusted(self, uri: str, tried_from: str, now: float) -> None:
+        """Remembers a redirect URI that was refused, once."""
+        if uri in {entry["redirectURI"] for entry in self.untrusted_redirect_uris}:
+            return
+        entry = {"redirectURI": uri, "triedFrom": tried_from, "triedAt": int(now * 1000)}
+        self.untrusted_redirect_uris = [*self.untrusted_redirect_uris, entry][-MOST_UNTRUSTED_URIS:]
+
+    def forget_approved(self) -> None:
+        """What is accepted by now is no longer listed as refused."""
+        accepted = self.accepted_uris
+        refused = self.untrusted_redirect_uris
+        self.untrusted_redirect_uris = [entry for entry in refused if entry["redirectURI"] not in accepted]
