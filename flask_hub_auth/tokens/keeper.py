@@ -283,8 +283,13 @@ class TokenKeeper:
         now = int(self._clock())
         if now - login.last_seen < SEEN_SECONDS and not self.logins.owes(handle):
             return login
+
+        def see(login: Login) -> Login:
+            # Of the requests that come together, one writes.
+            return login if now - login.last_seen < SEEN_SECONDS else replace(login, last_seen=now)
+
         try:
-            return self.logins.change(handle, lambda login: replace(login, last_seen=now))
+            return self.logins.change(handle, see)
         except StoreUnavailable:
             # The page can be shown; only the idle time counts from a little earlier.
             return login

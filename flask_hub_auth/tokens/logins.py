@@ -58,6 +58,8 @@ class LoginStore:
     def change(self, handle: bytes, apply: t.Callable[[Login], Login]) -> Login | None:
         """Apply a change to the login as it is now, and answer the result; None if it is gone or has ended.
 
+        Nothing is written where `apply` gives back the login that it got.
+
         The login is loaded again under the write lock, so that no change undoes another and none brings back a login
         that was signed out meanwhile.
         """
@@ -66,6 +68,8 @@ class LoginStore:
             if login is None or login.ended:
                 return None
             changed = apply(login)
+            if changed is login and not self.owes(handle):
+                return login
             self._put(handle, changed)
             self._owed.pop(handle, None)
             return changed
