@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import time
 import typing as t
 import weakref
 
-from flask import Blueprint, Flask, Response, current_app, has_app_context, request_started
+from flask import Blueprint, Flask, Response, current_app, has_app_context, request, request_started
 from werkzeug.exceptions import HTTPException
 
 from .assembly import assembled, checked, close_cookies
 from .config import HUB_ID
 from .errors import HubConfigError, LoginRequired
 from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserTokens
-from .web.addresses import safe_address, site_path
+from .web.addresses import MOUNTED, safe_address, site_path
 from .web.answers import Preparation, finish
 from .web.guards import check_everything, check_login
 from .web.identity import csrf_token, current_hub_user, handle_of, identity, make_ticket
@@ -84,14 +85,19 @@ class HubAuth:
 
         def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
             app = self._app()
-            with app.request_context(environ):
+            own = {**environ, MOUNTED: True}
+            if "HTTP_AUTHORIZATION" in environ and "urlencoded" in environ.get("CONTENT_TYPE", ""):
+                # A form beside a token is looked into; the mounted application wants to read it too.
+                body = app.request_class(environ, populate_request=False).get_data()
+                environ["wsgi.input"], own["wsgi.input"] = io.BytesIO(body), io.BytesIO(body)
+            with app.request_context(own):
                 try:
                     Preparation(state().config)(app)
                     answer = check_login()
                 except HTTPException as problem:
-                    answer = t.cast(Response, problem.get_response(environ))
+                    answer = t.cast(Response, problem.get_response(request.environ))
                 if answer is not None:
-                    return app.process_response(answer)(environ, start_response)
+                    return app.process_response(answer)(request.environ, start_response)
             return wsgi_app(environ, start_response)
 
         return guarded

@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
     from ..config import HubConfig
 
 LONGEST: t.Final = 2048
+MOUNTED: t.Final = "flask_hub_auth.mounted"
+"""Key of the WSGI environment that marks a request for an application mounted beside this one."""
 _ASCII: t.Final = "".join(chr(code) for code in range(0x21, 0x7F))  # kept as it is, byte for byte
 _QUERY: t.Final = _ASCII.replace("\\", "")  # in a query, browsers send a backslash as it is; in a path it is a slash
 _FORBIDDEN: t.Final = frozenset({0x5C, 0x20, 0x7F, 0xA0, 0x2028, 0x2029, 0xFEFF, *range(0x20), *range(0x80, 0xA0)})
@@ -48,7 +50,7 @@ def here(request: Request, config: HubConfig) -> str | None:
     """The address of this request as its visitor sees it; None unless it can be gone back to by a GET."""
     if request.method != "GET":
         return None
-    path = (_base_path(config) or request.script_root) + request.path
+    path = _root(request, config) + request.path
     query = request.query_string
     return safe_address(
         quote(path, safe="/!$&'()*+,;=:@~") + ("?" + quote(query, safe=_QUERY) if query else ""), config
@@ -78,6 +80,14 @@ def login_address(next: str | None, config: HubConfig, **more: str) -> str:
 
 def _base_path(config: HubConfig) -> str:
     return urlsplit(config.service_url).path
+
+
+def _root(request: Request, config: HubConfig) -> str:
+    base, root = _base_path(config), request.script_root
+    if MOUNTED not in request.environ:
+        return base or root
+    # The place of the mounted application is in the root; what comes before it may be there, or cut off by a proxy.
+    return root if f"{root}/".startswith(f"{base}/") else base + root
 
 
 def _resolved(path: str) -> str:
