@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 import typing as t
 
-from flask import current_app, request, session
+from flask import current_app, has_request_context, request, session
 from werkzeug.local import LocalProxy
 
 from ..errors import LoginRequired
-from ..model import HubPermissions, HubToken, HubUser, Identity
+from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
 from ..sealing import HANDLE_BYTES, decode, decode_handle, encode
 from .navigation import presented_token
 from .state import state
@@ -27,15 +27,18 @@ def identity() -> Identity:
     :raises HubUnavailable: the login can neither be renewed nor trusted any longer without asking Hub
     :raises StoreUnavailable: the store could not be asked whether there is a login
     """
-    found = request.environ.get(_CACHE)
+    found = known_identity()
     if found is None:
-        found = request.environ[_CACHE] = _look_up()
-    return t.cast(Identity, found)
+        found = _look_up()
+        # One request may pass through two applications, each with people of its own.
+        request.environ[_CACHE] = (state(), found)
+    return found
 
 
 def known_identity() -> Identity | None:
-    """The identity if somebody has asked for it in this request."""
-    return request.environ.get(_CACHE)
+    """The identity if somebody has asked this application for it in this request."""
+    owner, found = request.environ.get(_CACHE, (None, None))
+    return t.cast(Identity, found) if owner is state() else None
 
 
 def forget_identity() -> None:
@@ -121,7 +124,8 @@ class AskedUser(HubUser):
 
 
 def _user() -> HubUser:
-    return identity().user
+    # In a job or a shell nobody is signed in.
+    return identity().user if has_request_context() else ANONYMOUS
 
 
 def _permissions() -> HubPermissions:
