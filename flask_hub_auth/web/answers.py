@@ -6,7 +6,7 @@ import logging
 import typing as t
 from dataclasses import dataclass
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, render_template, request, session
 
 from ..config import HubConfig
 from ..pages import PAGES, Problem, clean
@@ -72,9 +72,14 @@ def finish(response: Response) -> Response:
     settle_trips(response)
     if "Cache-Control" not in response.headers:
         response.cache_control.private = True
-    elif response.cache_control.public and "Set-Cookie" in response.headers:
+    elif response.cache_control.public and _sets_cookie(response):
         log.warning("%s is sent as public although a cookie is set with it; made private", clean(request.path))
         response.cache_control.public = False
         response.cache_control.private = True
     response.vary.update(["Cookie", "Authorization"] if known.bearer else ["Cookie"])
     return response
+
+
+def _sets_cookie(response: Response) -> bool:
+    # Flask writes the session's cookie after us, a permanent one with every answer.
+    return "Set-Cookie" in response.headers or session.modified or session.permanent
