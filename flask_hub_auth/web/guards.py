@@ -96,6 +96,7 @@ def check_login() -> Response | None:
 
 def check_bearer() -> Response | None:
     """None if a good token is presented."""
+    state()  # An application without HubAuth has no way to know a good token, and says so.
     request.environ[ONLY_BEARER] = True
     who = identity() if presented_token(request) is not None else Identity()
     if who.bearer is None:
@@ -161,10 +162,17 @@ def is_public(endpoint: str | None) -> bool:
     """Whether an endpoint needs no login under default-deny: marked so, ours, or static files."""
     if endpoint is None:
         return False
-    if endpoint.startswith("hub_auth.") or endpoint.rsplit(".", 1)[-1] == "static":
+    if endpoint.startswith("hub_auth.") or _is_static(endpoint):
         return True
     view = current_app.view_functions.get(endpoint)
     return bool(getattr(view, _PUBLIC, False) or getattr(getattr(view, "view_class", None), _PUBLIC, False))
+
+
+def _is_static(endpoint: str) -> bool:
+    """Whether this is Flask's own endpoint for a static folder, and no view that is called alike."""
+    owner, _, name = endpoint.rpartition(".")
+    folder = current_app.blueprints[owner] if owner else current_app
+    return name == "static" and folder.has_static_folder
 
 
 def find_bare_views(app: Flask) -> None:
