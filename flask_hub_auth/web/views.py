@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from ..errors import LoginFailed, LoginRequired
 from ..pages import PAGE_HEADERS
@@ -77,4 +78,5 @@ def _is_own_form() -> bool:
 
 def _not_head() -> None:
     if request.method == "HEAD":
-        abort(405)
+        rule = request.url_rule
+        raise MethodNotAllowed(sorted(rule.methods - {"HEAD"}) if rule and rule.methods else None)
