@@ -101,8 +101,9 @@ def end_login() -> None:
     """Sign out here: the login is gone at once in every tab and worker, and with it what the session held."""
     handle = presented_handle()
     if handle is not None:
+        # Where nobody was, nothing is cleared: any site can make a browser send such a form.
         state().keeper.end(handle, "logout")
-    session.clear()
+        session.clear()
     forget_identity()
 
 
