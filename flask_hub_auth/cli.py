@@ -18,7 +18,7 @@ import click
 from flask.cli import AppGroup, ScriptInfo
 
 from .config import HUB_ID
-from .errors import HubConfigError, HubError, HubProblem, HubRefused, TokenRejected
+from .errors import HubConfigError, HubError, HubRefused, TokenRejected
 from .hub import HubOAuth, HubRest
 from .model import HubToken, Secret
 from .web.state import EXTENSION, HubState
@@ -130,7 +130,7 @@ def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToke
         return oauth.for_password(user, password, scope=scope)
     except TokenRejected as refusal:
         raise HubConfigError(
-            f"Hub does not take this user name and password ({refusal.detail}). Who signs in through Google, SAML"
+            f"Hub does not take this user name and password ({refusal.description}). Who signs in through Google, SAML"
             " or the like needs a password of Hub's own."
         ) from None
 
@@ -182,4 +182,4 @@ def _words(error: HubError) -> str:
         return "Hub does not take this token, or this user name and password."
     if isinstance(error, HubRefused) and error.error.lower() in ("forbidden", "access_denied"):
         return "Hub does not let this account register services. Use an administrator's."
-    return (error.description or "") if isinstance(error, HubProblem) else str(error)
+    return str(error)

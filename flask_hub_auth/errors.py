@@ -96,11 +96,15 @@ class HubProblem(HubError, HTTPException):
     hub_code = "HUB-500"
 
     def __init__(self, message: str = "", *, hub_code: str | None = None, return_to: str | None = None) -> None:
-        super().__init__(description=message or CODES[hub_code or self.hub_code][1])
         if hub_code:
             self.hub_code = hub_code
+        self.message = message or self.sentence
+        super().__init__(description=self.message)
         self.return_to = return_to
         self.reference = secrets.token_hex(4)
+
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def title(self) -> str:
@@ -120,6 +124,7 @@ class HubProblem(HubError, HTTPException):
         document = {
             "type": f"urn:flask-hub-auth:{self.hub_code}",
             "title": self.title,
+            "detail": self.sentence,
             "status": self.code,
             "code": self.hub_code,
             "reference": self.reference,
@@ -140,7 +145,7 @@ class HubProblem(HubError, HTTPException):
 
     def get_response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """The answer; logged when it is made."""
-        log.info("%s %s reference=%s: %s", self.hub_code, self.code, self.reference, clean(self.description or ""))
+        log.info("%s %s reference=%s: %s", self.hub_code, self.code, self.reference, clean(self.message))
         return super().get_response(*args, **kwargs)
 
 
@@ -153,7 +158,7 @@ class SetupProblem(HubProblem, HubConfigError, InternalServerError):
     @property
     def sentence(self) -> str:
         """The developer's text: there is nothing that a visitor could do."""
-        return self.description or ""
+        return self.message
 
 
 class HubUnavailable(HubProblem, ServiceUnavailable):
@@ -190,9 +195,10 @@ class HubRefused(HubProblem, BadGateway):
     hub_code = "HUB-203"
 
     def __init__(self, error: str, description: str = "", **more: t.Any) -> None:
-        self.error, self.detail = clean(error, 100), clean(description)
-        said = f"Hub says {self.error}" + (f": {self.detail}" if self.detail else "")
-        super().__init__(" ".join(filter(None, [said.rstrip(".") + ".", ADVICE.get(error)])), **more)
+        self.error = clean(error, 100)
+        said = f"Hub says {self.error}: {clean(description)}".rstrip(": .") + "."
+        super().__init__(" ".join(filter(None, [said, ADVICE.get(error)])), **more)
+        self.description: str = clean(description)
 
 
 class TokenRejected(HubRefused):

@@ -193,9 +193,9 @@ class _Session:
             answer.raise_for_status()
         except TokenRejected as rejected:
             # Library 1.0.41 says this about the secret of the service, not about the code or token of a person.
-            if rejected.detail != "Invalid service secret":
+            if rejected.description != "Invalid service secret":
                 raise
-            raise HubRefused("invalid_client", rejected.detail) from None
+            raise HubRefused("invalid_client", rejected.description) from None
         return dataclasses.replace(answer, body=json.dumps(_read(answer)).encode())
 
 

@@ -156,7 +156,7 @@ def _asked(answer: dict[str, str], pending: Pending) -> tuple[HubToken, HubUser]
     try:
         token = hub.oauth.exchange(answer["code"], redirect_uri=hub.config.redirect_uri, verifier=pending.verifier)
     except TokenRejected as refusal:
-        raise LoginFailed(f"Hub refuses the code: {refusal.detail}", hub_code="HUB-101") from None
+        raise LoginFailed(f"Hub refuses the code: {refusal.description}", hub_code="HUB-101") from None
     try:
         rest = HubRest(hub.config.url, token.access_token, transport=hub.transport)
         return token, rest.me(hub.config.user_fields)

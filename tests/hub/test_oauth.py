@@ -461,7 +461,7 @@ def test_a_wrong_secret_is_our_own_mistake(oauth: HubOAuth, server: Server) -> N
     server.always = answer({"error": "invalid_grant", "error_description": "Invalid service secret"}, 403)
     error = refused(lambda: oauth.refresh("r"))
     assert isinstance(error, HubRefused)
-    assert (error.error, error.detail) == ("invalid_client", "Invalid service secret")
+    assert (error.error, error.description) == ("invalid_client", "Invalid service secret")
 
 
 # A secret that is asked for

@@ -750,7 +750,7 @@ def test_success_raises_nothing(status: int) -> None:
 def test_invalid_grant_rejects_the_token_whatever_the_4xx(status: int) -> None:
     error = refusal(status, {"error": "invalid_grant", "error_description": "Unknown refresh token"})
     assert type(error) is TokenRejected
-    assert error.detail == "Unknown refresh token"
+    assert error.description == "Unknown refresh token"
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
@@ -793,7 +793,7 @@ def test_another_error_refuses_the_service(name: str) -> None:
     """R17"""
     error = refusal(403, {"error": name, "error_description": "No\r\n\u202e"})
     assert type(error) is HubRefused
-    assert (error.error, error.detail) == (name, "No\\r\\n\\u202e")
+    assert (error.error, error.description) == (name, "No\\r\\n\\u202e")
 
 
 @pytest.mark.parametrize(
@@ -820,7 +820,7 @@ def test_words_in_a_text_reject_nothing(status: int, body: object) -> None:
 def test_a_description_that_is_no_text_is_left_out() -> None:
     error = refusal(400, {"error": "invalid_scope", "error_description": ["x"]})
     assert isinstance(error, HubRefused)
-    assert error.detail == ""
+    assert error.description == ""
 
 
 def test_an_answer_shows_no_body() -> None:
