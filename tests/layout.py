@@ -29,6 +29,7 @@ FLOORS = (
         "tokens.locks",
         "tokens.store",
         "tokens.logins",
+        "tokens.times",
         "tokens.keeper",
         "tokens.permissions",
         "tokens.bearer",

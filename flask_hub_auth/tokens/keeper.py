@@ -18,13 +18,9 @@ from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import store_key
 from .logins import LoginStore, with_token
+from .times import is_alive, is_expired, is_just_renewed, is_reading_due, is_renewal_due, lasting, seen
 
 log = logging.getLogger("flask_hub_auth")
-
-SHORTEST_LIFE: t.Final = 5
-"""Seconds for which every token counts as good: a Hub that gives tokens of no life is not asked at every request."""
-SEEN_SECONDS: t.Final = 60
-"""`last_seen` is written at most this often."""
 
 T = t.TypeVar("T")
 Reason = t.Literal["logout", "ended", "expired", "revoked", "banned"]
@@ -64,7 +60,7 @@ class TokenKeeper:
     def begin(self, user: HubUser, token: HubToken) -> bytes:
         """Keep a new login and answer its handle."""
         now = int(self._clock())
-        token, life = self._lasting(token)
+        token, life = lasting(token, now)
         return self.logins.add(Login(user=user, token=token, token_life=life, since=now, last_seen=now, read_at=now))
 
     def current(self, handle: bytes) -> Login | None:
@@ -89,7 +85,7 @@ class TokenKeeper:
         """
         login = self.living(handle)
         login = login and self._renewed(handle, login)
-        if login and self._is_expired(login):
+        if login and is_expired(login, self._clock()):
             raise HubUnavailable("The token is over and could not be renewed.")
         return login.token if login else None
 
@@ -127,39 +123,27 @@ class TokenKeeper:
         return self.logins.change(handle, lambda login: login.end(reason))
 
     def living(self, handle: bytes) -> Login | None:
+        """The login as it is in the store; None if it is over, which it also is by its ages."""
         login = self.logins.load(handle)
         if login is None or login.ended:
             return None
-        now = self._clock()
-        if now < login.since + self.config.login_lifetime and now < login.last_seen + self.config.idle_lifetime:
+        if is_alive(login, self._clock(), self.config):
             return login
         self.end(handle, "expired")
         return None
 
-    def _is_expired(self, login: Login) -> bool:
-        return self._clock() >= login.token.expires_at
-
-    def _is_due(self, login: Login) -> bool:
-        leeway = min(self.config.refresh_leeway, login.token_life / 10)
-        return self._clock() >= login.token.expires_at - leeway
-
-    def _lasting(self, token: HubToken) -> tuple[HubToken, int]:
-        """`token` with the end that we give it, and the seconds until then."""
-        now = int(self._clock())
-        end = max(token.expires_at, now + SHORTEST_LIFE)
-        return replace(token, expires_at=end), end - now
-
     def _renewed(self, handle: bytes, login: Login) -> Login | None:
         """The login with a good token, as far as that can be had now."""
-        if not self._is_due(login):
+        now = self._clock()
+        if not is_renewal_due(login, now, self.config):
             return login
         if login.token.refresh_token is None:
-            if not self._is_expired(login):
+            if not is_expired(login, now):
                 return login
             self.end(handle, "expired")
             return None
         # While the old token is good nobody waits for somebody else's renewal.
-        return self._renewed_once(handle, login, self._patience if self._is_expired(login) else 0)
+        return self._renewed_once(handle, login, self._patience if is_expired(login, now) else 0)
 
     @property
     def _patience(self) -> float:
@@ -205,7 +189,7 @@ class TokenKeeper:
 
     def _kept(self, handle: bytes, login: Login, token: HubToken) -> Login | None:
         """The login with its new token, in the store before anybody uses it."""
-        token, life = self._lasting(token)
+        token, life = lasting(token, self._clock())
         # A renewal says nothing of what stays the same (RFC 6749 section 5.1).
         token = replace(token, scope=token.scope or login.token.scope, id_token=token.id_token or login.token.id_token)
         renewed = replace(login, token=token, token_life=life, generation=login.generation + 1)
@@ -229,23 +213,23 @@ class TokenKeeper:
     def failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
         log.warning("Hub could not be asked: user=%s session=%s: %s", login.user.id, _short(handle), failure)
+        return self.changed(handle, login, lambda login: replace(login, failures=login.failures + 1))
+
+    def changed(self, handle: bytes, login: Login, apply: t.Callable[[Login], Login]) -> Login | None:
+        """The login with a change: in the store, or where that takes none at least for this request."""
         try:
-            return self.logins.change(handle, lambda login: replace(login, failures=login.failures + 1))
-        except StoreUnavailable:
-            return login
+            return self.logins.change(handle, apply)
+        except HubError as failure:
+            log.error("a change could not be kept: session=%s: %s", _short(handle), failure)
+            return apply(login)
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:
         """The login with its person read again from Hub, if that is due and nobody else is at it."""
-
-        def is_due(login: Login) -> bool:
-            old = self._clock() >= login.read_at + self.config.user_ttl
-            return old and not self._is_expired(login)
-
-        if not is_due(login):
+        if not is_reading_due(login, self._clock(), self.config):
             return login
         with self.renewing(handle, login, 0) as mine:
             again = self.living(handle) if mine else login
-            if not mine or again is None or not is_due(again):
+            if not mine or again is None or not is_reading_due(again, self._clock(), self.config):
                 return again
             return self._read_again(handle, again)
 
@@ -261,7 +245,7 @@ class TokenKeeper:
             self.end(handle, "banned" if user.banned else "revoked")
             return None
         now = int(self._clock())
-        return self.logins.change(handle, lambda login: replace(login, user=user, read_at=now))
+        return self.changed(handle, found[0], lambda login: replace(login, user=user, read_at=now))
 
     def asked(self, handle: bytes, login: Login, ask: t.Callable[[Secret], T]) -> tuple[Login, T] | None:
         """The login and what `ask` answers to its token; None if the login turns out to be over.
@@ -272,6 +256,8 @@ class TokenKeeper:
         try:
             return login, ask(login.token.access_token)
         except TokenRejected:
+            if is_just_renewed(login, self._clock()):
+                raise
             renewed = self._renew(handle, login)
         if renewed is None:
             return None
@@ -280,19 +266,10 @@ class TokenKeeper:
         return renewed, ask(renewed.token.access_token)
 
     def _seen(self, handle: bytes, login: Login) -> Login | None:
-        now = int(self._clock())
-        if now - login.last_seen < SEEN_SECONDS and not self.logins.owes(handle):
+        now = self._clock()
+        if seen(login, now) is login and not self.logins.owes(handle):
             return login
-
-        def see(login: Login) -> Login:
-            # Of the requests that come together, one writes.
-            return login if now - login.last_seen < SEEN_SECONDS else replace(login, last_seen=now)
-
-        try:
-            return self.logins.change(handle, see)
-        except StoreUnavailable:
-            # The page can be shown; only the idle time counts from a little earlier.
-            return login
+        return self.changed(handle, login, lambda login: seen(login, now))
 
 
 def refusal_code(user: HubUser, login_groups: t.Collection[str]) -> str | None:

@@ -56,8 +56,8 @@ class PermissionKeeper:
             if found is None:
                 raise LoginRequired("The login is over.")
             now, permissions = int(self._clock()), found[1]
-            kept = self._keeper.logins.change(
-                handle, lambda login: replace(login, permissions=permissions, permissions_at=now)
+            kept = self._keeper.changed(
+                handle, found[0], lambda login: replace(login, permissions=permissions, permissions_at=now)
             )
             if kept is None:
                 raise LoginRequired("The login is over.")
