@@ -251,7 +251,7 @@ def test_the_table_is_long_enough_and_its_addresses_are_what_they_are_said_to_be
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_address_leads_off_this_site(visitor: Visitor, way: Any) -> None:
-    """S16, S19, S21, S23."""
+    """S16, S19, S21."""
     escaped = [(address, location) for address in DANGEROUS + ODD if not is_home(location := way(visitor, address))]
     assert escaped == []
 
@@ -266,7 +266,7 @@ def test_no_address_of_public_lists_leads_off_this_site(visitor: Visitor, way: A
 
 @pytest.mark.parametrize("way", [by_encoded_query, by_login_begun_at_hub, by_logout])
 def test_what_is_not_plainly_a_path_of_this_site_is_replaced_by_the_usual_page(visitor: Visitor, way: Any) -> None:
-    """S18, S20, S22."""
+    """S18, S22."""
     usual = "/bye" if way is by_logout else "/start"
     if way is by_login_begun_at_hub:
         addresses = [address for address in ODD if address[:1] not in ("?", "#", "")]

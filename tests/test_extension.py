@@ -1,0 +1,462 @@
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, jsonify, render_template_string, request, session
+from flask.testing import FlaskClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from flask_hub_auth import (
+    HubAuth,
+    HubConfigError,
+    current_hub_user,
+    hub_bearer_required,
+    hub_login_required,
+    hub_public,
+)
+from flask_hub_auth.testing.hub import HubInMemory
+
+from .visiting import KEY, NAVIGATION, OTHER_KEY, SCRIPT, Visitor, add_views, plain_app, query, site
+
+MakeSite = Callable[..., Flask]
+Visit = Callable[[Flask], Visitor]
+
+
+def test_a_second_hubauth_on_one_application_is_refused(dev_hub: HubInMemory) -> None:
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+    for again in (lambda: HubAuth(app), lambda: hub.init_app(app), lambda: HubAuth().init_app(app)):
+        with pytest.raises(HubConfigError, match=r"already has a HubAuth.*once"):
+            again()
+
+
+def test_one_hubauth_serves_several_applications(dev_hub: HubInMemory, visit: Visit) -> None:
+    hub = HubAuth()
+    visitors = []
+    for name in ("one", "two"):
+        app = plain_app(dev_hub, HUB_SERVICE_ID=name)
+        dev_hub.add_service(type(dev_hub.service)(name, name, dev_hub.service_secret, redirect_uris=[]))
+        dev_hub.people.services[name].redirect_uris.append("http://localhost:5000/authorized")
+        dev_hub.people.services[name].trusted = True
+        hub.init_app(app)
+        add_views(app)
+        visitors.append(visit(app))
+    assert [query(visitor.begin())["client_id"] for visitor in visitors] == ["one", "two"]
+    for visitor, person in zip(visitors, ("jane", "john"), strict=True):
+        visitor.sign_in(as_=person)
+    assert [visitor.who() for visitor in visitors] == ["jane", "john"]
+
+
+def test_hubauth_keeps_nothing_of_an_application_alive(dev_hub: HubInMemory) -> None:
+    hub = HubAuth()
+    app = plain_app(dev_hub)
+    hub.init_app(app)
+    gone = [app.name]
+    del app
+    gc.collect()
+    with pytest.raises(HubConfigError, match="belongs to one application"):
+        Client(hub.guard(lambda environ, start: [])).get("/")
+    assert gone
+
+
+def test_several_problems_are_told_at_once(dev_hub: HubInMemory) -> None:
+    """S93, S94, L7."""
+    app = plain_app(dev_hub, SECRET_KEY="short", HUB_URL="http://hub.mycompany.com", HUB_CACHE=object(), HUB_COLOUR="x")
+    with pytest.raises(HubConfigError) as caught:
+        HubAuth(app)
+    for word in ("SECRET_KEY", "HUB_URL", "HUB_CACHE", "HUB_COLOUR"):
+        assert word in str(caught.value)
+    assert "'short'" not in str(caught.value)
+    assert "hub_auth" not in app.extensions
+
+
+@pytest.mark.parametrize("settings", [{"TESTING": False}, {"TESTING": False, "HUB_SERVICE_URL": "http://a.example"}])
+def test_in_production_the_public_address_must_be_given_and_be_https(
+    dev_hub: HubInMemory, settings: dict[str, Any]
+) -> None:
+    """S54, S94."""
+    with pytest.raises(HubConfigError, match="HUB_SERVICE_URL"):
+        HubAuth(plain_app(dev_hub, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "secure", "samesite"),
+    [
+        ({}, False, "Lax"),
+        ({"HUB_SERVICE_URL": "https://service.example"}, True, "Lax"),
+        ({"SESSION_COOKIE_SAMESITE": "Strict"}, False, "Strict"),
+    ],
+)
+def test_the_session_cookie_is_closed_where_the_application_left_flasks_defaults(
+    make_site: MakeSite, settings: dict[str, Any], secure: bool, samesite: str
+) -> None:
+    """S54."""
+    app = make_site(**settings)
+    assert app.config["SESSION_COOKIE_SECURE"] is secure
+    assert app.config["SESSION_COOKIE_SAMESITE"] == samesite
+
+
+@pytest.mark.parametrize("root", ["", "/app"])
+@pytest.mark.parametrize("base", ["", "/app"])
+def test_a_service_below_a_path_is_returned_to_whether_or_not_its_server_knows_the_path(
+    make_site: MakeSite, visit: Visit, root: str, base: str
+) -> None:
+    app = make_site(HUB_SERVICE_URL=f"http://localhost:5000{base}")
+    visitor = visit(app)
+    seen = base or root
+
+    def go(path: str, **options: Any) -> Any:
+        return visitor.open(path, base_url=f"http://localhost:5000{root}", **options)
+
+    begun = go("/private/a%20b?x=1")
+    assert query(begun.location)["redirect_uri"] == f"http://localhost:5000{base}/authorized"
+    callback = visitor.answer(begun.location).removeprefix(base)
+    assert go(callback).location == f"{seen}/private/a%20b?x=1"
+    assert go("/").text == "jane"
+    page = go("/logout").text
+    assert f'action="{base}/logout"' in page
+    assert go("/logout", method="POST", headers={"Sec-Fetch-Site": "same-origin"}).location == f"{base}/"
+    assert go("/private", headers=SCRIPT).json["login_url"] == f"{base}/login?next={seen}/private"
+    htmx = go("/private", headers={"HX-Request": "true"})
+    assert htmx.headers["HX-Redirect"] == f"{base}/login?next={seen}/private"
+
+
+@pytest.mark.parametrize(("base", "app_root"), [("", ""), ("/app", ""), ("/app", "/app")])
+def test_a_mounted_application_is_guarded_and_returned_to(
+    dev_hub: HubInMemory, visit: Visit, base: str, app_root: str
+) -> None:
+    app = plain_app(dev_hub, HUB_SERVICE_URL=f"http://localhost:5000{base}")
+    hub = HubAuth(app)
+    seen: list[bytes] = []
+
+    def mounted(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(environ["wsgi.input"].read())
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"mounted"]
+
+    visitor = visit(app)
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {f"{app_root}/m": hub.guard(mounted)})  # type: ignore[method-assign]
+
+    def go(path: str, **options: Any) -> Any:
+        return visitor.open(path, base_url="http://localhost:5000", **options)
+
+    begun = go(f"{app_root}/m/page?x=1")
+    callback = visitor.answer(begun.location).removeprefix(base)
+    assert go(callback).location == f"{base}/m/page?x=1"
+    assert go(f"{app_root}/m/page").text == "mounted"
+    assert go(f"{app_root}/m/page", method="POST", data={"a": "b"}).text == "mounted"
+    assert seen == [b"", b"a=b"]
+
+
+def test_a_mounted_application_gets_the_form_of_a_caller_with_a_token(
+    dev_hub: HubInMemory, client_of: Callable[..., FlaskClient]
+) -> None:
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+    inner = Flask("inner")
+    inner.post("/")(lambda: jsonify(request.form))  # type: ignore[arg-type,type-var]
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": hub.guard(inner.wsgi_app)})  # type: ignore[method-assign]
+    token = {"Authorization": f"Bearer {dev_hub.token_for('jane')}"}
+    answer = client_of(app).post("/m/", data={"a": "b"}, headers=token)
+    assert answer.json == {"a": "b"}, answer.text
+    assert client_of(app).post("/m/", data={"a": "b"}, headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_a_guard_gives_what_cannot_navigate_401(dev_hub: HubInMemory, client_of: Callable[..., FlaskClient]) -> None:
+    app = plain_app(dev_hub)
+    app.wsgi_app = HubAuth(app).guard(lambda environ, start: pytest.fail("it ran"))  # type: ignore[method-assign]
+    answer = client_of(app).get("/", headers=SCRIPT)
+    assert answer.status_code == 401
+    assert answer.mimetype == "application/problem+json"
+    assert client_of(app).get("/", headers=NAVIGATION).location.startswith(dev_hub.url)
+
+
+def test_who_is_signed_in_at_one_application_is_nobody_at_one_mounted_in_it(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S13."""
+    outer = plain_app(dev_hub)
+    inner = site(dev_hub, HUB_SERVICE_ID="inner", SESSION_COOKIE_NAME="inner")
+    hub = HubAuth(outer)
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/m": hub.guard(inner.wsgi_app)})  # type: ignore[method-assign]
+    visitor = visit(outer)
+    visitor.sign_in("/login")
+    assert visitor.open("/m/").text == "nobody"
+
+
+@pytest.fixture
+def client_of() -> Callable[[Flask], FlaskClient]:
+    return lambda app: app.test_client()
+
+
+def test_a_view_can_begin_a_login(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S71."""
+    app = plain_app(dev_hub, HUB_AFTER_LOGIN="/start")
+    hub = HubAuth(app)
+    app.get("/in")(lambda: hub.login(request.args.get("to"), request.args.get("how")))  # type: ignore[arg-type,type-var]
+    visitor = visit(app)
+    assert visitor.sign_in("/in").location == "/start"
+    assert visitor.sign_in("/in?to=/there?x=1").location == "/there?x=1"
+    assert visitor.sign_in("/in?to=//evil.example").location == "/start"
+    assert query(visitor.begin("/in"))["request_credentials"] == "default"
+    assert query(visitor.begin("/in?how=required"))["request_credentials"] == "required"
+
+
+def test_a_view_can_sign_out(dev_hub: HubInMemory, visit: Visit) -> None:
+    app = plain_app(dev_hub, HUB_AFTER_LOGOUT="/bye")
+    hub = HubAuth(app)
+    add_views(app)
+    app.post("/out")(hub.logout)  # type: ignore[type-var]
+    visitor = visit(app)
+    visitor.sign_in()
+    assert visitor.open("/out", "POST").location == "/bye"
+    assert visitor.who() == "nobody"
+    assert visitor.logins() == 0
+
+
+def test_a_view_that_asks_for_what_a_login_cannot_do_is_told_so(dev_hub: HubInMemory) -> None:
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+    with app.test_request_context(), pytest.raises(HubConfigError, match="never"):
+        hub.login(credentials="never")  # type: ignore[arg-type]
+
+
+def test_a_blueprint_is_protected_with_all_that_is_in_it(dev_hub: HubInMemory) -> None:
+    """S64, S65."""
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+    outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__)
+    outer.get("/outer")(lambda: "outer")  # type: ignore[arg-type]
+    inner.get("/inner")(lambda: "inner")  # type: ignore[arg-type]
+    inner.get("/open", endpoint="open")(hub_public(lambda: "open"))  # type: ignore[arg-type,type-var]
+    app.get("/")(lambda: "home")  # type: ignore[arg-type]
+    hub.protect(outer)
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    client = app.test_client()
+    statuses = {
+        path: client.get(path, headers=SCRIPT).status_code for path in ("/", "/open", "/outer", "/inner", "/no")
+    }
+    assert statuses == {"/": 200, "/open": 200, "/outer": 401, "/inner": 401, "/no": 404}
+
+
+def test_a_blueprint_is_protected_before_it_is_registered_or_not_at_all(dev_hub: HubInMemory) -> None:
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+    late = Blueprint("late", __name__)
+    app.register_blueprint(late)
+    with pytest.raises(AssertionError, match="already been registered"):
+        hub.protect(late)
+
+
+def test_nothing_runs_before_the_guard_of_a_protected_application(dev_hub: HubInMemory) -> None:
+    """S65."""
+    app = plain_app(dev_hub, HUB_PROTECT_ALL=True)
+    ran = []
+    app.before_request(lambda: ran.append("early"))
+    HubAuth(app)
+    app.before_request(lambda: ran.append("late"))
+    app.get("/")(lambda: "home")  # type: ignore[arg-type]
+    assert app.test_client().get("/", headers=SCRIPT).status_code == 401
+    assert ran == []
+
+
+@pytest.mark.parametrize("first", ["csrf", "hub"])
+def test_flask_wtf_and_the_logout_get_on_with_each_other(dev_hub: HubInMemory, visit: Visit, first: str) -> None:
+    """S51."""
+    from flask_wtf import CSRFProtect
+
+    app = plain_app(dev_hub)
+    for who in sorted(("csrf", "hub"), key=lambda who: who != first):
+        CSRFProtect(app) if who == "csrf" else HubAuth(app)
+    add_views(app)
+    visitor = visit(app)
+    visitor.sign_in()
+    assert visitor.open("/private", "POST").status_code == 400, "the views of the application keep their protection"
+    assert visitor.open("/logout", "POST").status_code == 400
+    assert visitor.who() == "jane"
+    token = visitor.open("/logout").text.partition('name="csrf_token" value="')[2].partition('"')[0]
+    assert visitor.open("/logout", "POST", data={"csrf_token": token}).status_code == 302
+    assert visitor.who() == "nobody"
+
+
+def test_templates_know_who_is_signed_in_and_the_token_for_the_logout(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S100."""
+    app = plain_app(dev_hub)
+    HubAuth(app)
+    page = "{{ current_hub_user.name }}|{{ hub_csrf_token() }}|{% if current_hub_user %}in{% else %}out{% endif %}"
+    app.get("/")(lambda: render_template_string(page))  # type: ignore[arg-type]
+    dev_hub.update_user("jane", name="<b>J\u202eane</b>{{ 7*7 }}")
+    visitor = visit(app)
+    assert visitor.open("/").text.endswith("|out")
+    visitor.sign_in("/login")
+    name, token, mark = visitor.open("/").text.split("|")
+    assert name == "&lt;b&gt;J\u202eane&lt;/b&gt;{{ 7*7 }}"
+    assert mark == "in"
+    assert visitor.open("/logout", "POST", data={"csrf_token": token}).status_code == 302
+
+
+def test_outside_of_a_request_nobody_is_signed_in(make_site: MakeSite) -> None:
+    with make_site().app_context():
+        assert not current_hub_user
+        assert render_template_string("{{ current_hub_user.login or 'nobody' }}") == "nobody"
+    assert not current_hub_user
+
+
+def answers(app: Flask, **headers: Callable[[Any], None]) -> None:
+    for name, change in headers.items():
+
+        def view(change: Callable[[Any], None] = change) -> Any:
+            assert current_hub_user is not None
+            answer = app.make_response(current_hub_user.login or "nobody")
+            change(answer)
+            return answer
+
+        app.add_url_rule(f"/{name}", name, view)
+
+
+def test_an_answer_to_somebody_who_is_signed_in_is_theirs_alone(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S61, L11."""
+    app = plain_app(dev_hub)
+    HubAuth(app)
+    answers(
+        app,
+        plain=lambda answer: None,
+        stored=lambda answer: answer.headers.set("Cache-Control", "no-store"),
+        aged=lambda answer: answer.headers.set("Cache-Control", "max-age=60"),
+        shared=lambda answer: answer.headers.set("Cache-Control", "public, max-age=60"),
+        with_cookie=lambda answer: (answer.headers.set("Cache-Control", "public"), answer.set_cookie("a", "b")),
+        with_session=lambda answer: (answer.headers.set("Cache-Control", "public"), session.update(a="b")),
+    )
+    visitor = visit(app)
+    assert "Cache-Control" not in visitor.open("/plain").headers
+    visitor.sign_in("/login")
+    visitor.open("/plain")
+    seen = {name: visitor.open(f"/{name}") for name in app.view_functions if "." not in name}
+    assert all("Cookie" in answer.vary for answer in seen.values())
+    assert {name: answer.headers["Cache-Control"] for name, answer in seen.items()} == {
+        "plain": "private",
+        "stored": "no-store",
+        "aged": "max-age=60",
+        "shared": "public, max-age=60",
+        "with_cookie": "private",
+        "with_session": "private",
+    }
+
+
+def test_a_permanent_session_makes_a_public_answer_private(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S61: Flask sends the cookie of a permanent session with every answer."""
+    app = plain_app(dev_hub)
+    HubAuth(app)
+    answers(app, shared=lambda answer: answer.headers.set("Cache-Control", "public, max-age=60"))
+    app.before_request(lambda: setattr(session, "permanent", True))
+    visitor = visit(app)
+    visitor.sign_in("/login")
+    visitor.open("/shared")
+    answer = visitor.open("/shared")
+    assert answer.headers["Set-Cookie"].startswith("session=")
+    assert "public" not in answer.headers["Cache-Control"]
+    assert answer.cache_control.private
+
+
+@pytest.mark.parametrize("ask", [bool, len, lambda user: "x" in user, str, lambda user: user.id], ids=str)
+def test_however_the_person_is_asked_for_the_answer_is_theirs_alone(
+    dev_hub: HubInMemory, visit: Visit, ask: Callable[[Any], Any]
+) -> None:
+    """S61."""
+    app = plain_app(dev_hub)
+    HubAuth(app)
+
+    @app.get("/")
+    def home() -> str:
+        with contextlib.suppress(TypeError):
+            ask(current_hub_user)
+        return "asked"
+
+    visitor = visit(app)
+    assert "Cookie" in visitor.open("/").vary
+    visitor.sign_in("/login")
+    answer = visitor.open("/")
+    assert "Cookie" in answer.vary
+    assert answer.cache_control.private
+
+
+def test_a_view_without_an_extension_does_not_run(dev_hub: HubInMemory) -> None:
+    """S68."""
+    app = Flask("forgotten")
+    app.secret_key = KEY
+    ran = []
+
+    @app.get("/")
+    @hub_login_required
+    def secret() -> str:
+        ran.append(1)
+        return "secret"
+
+    @app.get("/bearer")
+    @hub_bearer_required
+    def bearer() -> str:
+        ran.append(1)
+        return "secret"
+
+    for headers in (NAVIGATION, SCRIPT, {"Authorization": "Bearer x"}, {"Cookie": "session=x"}):
+        for path in ("/", "/bearer"):
+            answer = app.test_client().get(path, headers=headers)
+            assert answer.status_code == 500
+            assert "no HubAuth" in answer.text or "not set up" in answer.text
+            assert "secret" not in answer.text
+    assert ran == []
+
+
+def test_applications_of_two_hubs_with_the_same_key_do_not_disturb_each_other(
+    dev_hub: HubInMemory, visit: Visit, tmp_path: Any
+) -> None:
+    """S13, S57: they even share a store."""
+    cache = f"file://{tmp_path}/logins"
+    one = visit(site(dev_hub, HUB_CACHE=cache))
+    one.sign_in()
+    kept = one.cookies()["session"]
+    for settings in ({"HUB_SERVICE_ID": "another"}, {"HUB_URL": "https://hub.test/other"}, {"SECRET_KEY": OTHER_KEY}):
+        other = visit(site(dev_hub, HUB_CACHE=cache, **settings))
+        other.client.set_cookie("session", kept)
+        assert other.who() == "nobody"
+        assert other.open("/private", headers=SCRIPT).status_code == 401
+    assert one.who() == "jane"
+    twin = visit(site(dev_hub, HUB_CACHE=cache))
+    twin.client.set_cookie("session", kept)
+    assert twin.who() == "jane"
+
+
+def test_a_key_may_be_rotated_while_people_are_on_their_way(dev_hub: HubInMemory, visit: Visit, tmp_path: Any) -> None:
+    """R59, R60."""
+    cache = f"file://{tmp_path}/logins"
+    before = visit(site(dev_hub, HUB_CACHE=cache))
+    before.sign_in(as_="john")
+    begun = before.begin("/login?next=/private?x=1")
+    jar = before.cookies()
+
+    rotated = visit(site(dev_hub, HUB_CACHE=cache, SECRET_KEY=OTHER_KEY, SECRET_KEY_FALLBACKS=[KEY]))
+    for name, value in jar.items():
+        rotated.client.set_cookie(name, value)
+    assert rotated.who() == "john"
+    assert rotated.come_back(rotated.answer(begun)).location == "/private?x=1"
+    assert rotated.who() == "jane"
+
+    without = visit(site(dev_hub, HUB_CACHE=cache, SECRET_KEY=OTHER_KEY))
+    for name, value in jar.items():
+        without.client.set_cookie(name, value)
+    assert without.who() == "nobody"
+    assert without.come_back(without.answer(begun)).status_code == 400
+    assert without.sign_in().status_code == 302
+
+
+def test_the_extension_shows_no_secret_of_its_settings(dev_hub: HubInMemory, make_site: MakeSite) -> None:
+    """S86, L20."""
+    app = make_site(HUB_SERVICE_SECRET="canary-secret-value", HUB_PROXY="http://u:canary-proxy@localhost:3128")
+    state = app.extensions["hub_auth"]
+    shown = " ".join(map(repr, (state, state.config, HubAuth(), *(getattr(state, name) for name in state.__slots__))))
+    assert "canary" not in shown
+    assert KEY not in shown
