@@ -35,12 +35,19 @@ class AppPages:
 
     def html(self, problem: Problem) -> str:
         ours = (request.endpoint or "").startswith("hub_auth.")
-        again = here(request, self.config) if problem.code in (502, 503) else None
+        next = problem.return_to or here(request, self.config)
+        login_url = switch_url = None
+        if problem.code == 403:
+            # Hub would take the same account again by itself.
+            switch_url = login_address(next, self.config, switch="1")
+        elif ours or problem.code in (400, 401):
+            login_url = self.login_url(problem)
         return render_template(
             "hub_auth/page.html",
             problem=problem,
-            login_url=self.login_url(problem) if ours or problem.code in (400, 401) else None,
-            again_url=again,
+            login_url=login_url,
+            switch_url=switch_url,
+            again_url=here(request, self.config) if problem.code in (502, 503) else None,
             home_url=site_path(self.config.after_logout, self.config),
         )
 

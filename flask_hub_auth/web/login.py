@@ -50,7 +50,8 @@ def begin_login(next: str | None, *, credentials: str | None = None) -> Response
     hub = state()
     if "canonical" not in arguments(request) and can_navigate(request) and is_foreign_host(request, hub.config):
         base = hub.config.service_url.removesuffix(site_path("", hub.config))
-        return redirect_to(base + login_address(next, hub.config, canonical="1"))
+        asks = {"switch": "1"} if credentials == "required" else {}
+        return redirect_to(base + login_address(next, hub.config, canonical="1", **asks))
     pending = hub.pending.begin(next or site_path(hub.config.after_login, hub.config))
     response = redirect_to(
         hub.oauth.authorization_url(
@@ -209,7 +210,9 @@ def _tell_failed(problem: HubProblem) -> None:
 
 
 def settle_trips(response: Response) -> None:
-    """Take the count of round trips away once somebody is signed in."""
+    """Take the count of round trips away once somebody is signed in, and comes back as such."""
     known = known_identity()
-    if known and known.user and state().pending.tried(request.cookies):
+    # In the answer of the callback itself somebody is signed in too; whether their cookie is kept is not known yet.
+    came_back = request.endpoint != "hub_auth.authorized"
+    if came_back and known and known.user and state().pending.tried(request.cookies):
         state().pending.count(response, 0)

@@ -7,7 +7,10 @@ from blinker import Namespace
 _signals = Namespace()
 
 hub_logged_in = _signals.signal("hub-logged-in")
-"""Somebody signs in (`user`). A receiver that raises ``AccessDenied`` refuses the login before anything is kept."""
+"""Somebody signs in (`user`). A receiver that raises ``AccessDenied`` refuses the login before anything is kept.
+
+What a receiver puts into ``session`` is lost where somebody else was signed in before: it is cleared after that.
+"""
 
 hub_logged_out = _signals.signal("hub-logged-out")
 """A login is over (`user_id`, `reason`: ``logout``, ``ended``, ``expired``, ``revoked`` or ``banned``)."""

@@ -35,14 +35,17 @@ def blueprint(config: HubConfig) -> Blueprint:
 
 
 def login() -> Response:
-    """302 to Hub, also for somebody who is signed in: that is how people switch accounts."""
+    """302 to Hub, also for somebody who is signed in: that is how people switch accounts.
+
+    With ``switch`` in the query Hub asks for a password, since it would take the same account again by itself.
+    """
     _not_head()
     if is_prefetch(request):
         raise LoginRequired("A login is not begun ahead of time.")
     config = state().config
     addresses = arguments(request).getlist("next")
     next = safe_address(addresses[0], config) if len(addresses) == 1 else None
-    return begin_login(next)
+    return begin_login(next, credentials="required" if "switch" in arguments(request) else None)
 
 
 def authorized() -> Response:
