@@ -105,6 +105,8 @@ def end_login() -> None:
         # Where nobody was, nothing is cleared: any site can make a browser send such a form.
         state().keeper.end(handle, "logout")
         session.clear()
+        # Who signs out and in again goes round no circle.
+        after_this_request(_forget_trips)
     forget_identity()
 
 
@@ -209,10 +211,16 @@ def _tell_failed(problem: HubProblem) -> None:
     hub_login_failed.send(application(), code=problem.hub_code)
 
 
+def _forget_trips(response: Response) -> Response:
+    if state().pending.tried(request.cookies):
+        state().pending.count(response, 0)
+    return response
+
+
 def settle_trips(response: Response) -> None:
     """Take the count of round trips away once somebody is signed in, and comes back as such."""
     known = known_identity()
     # In the answer of the callback itself somebody is signed in too; whether their cookie is kept is not known yet.
     came_back = request.endpoint != "hub_auth.authorized"
-    if came_back and known and known.user and state().pending.tried(request.cookies):
-        state().pending.count(response, 0)
+    if came_back and known and known.user:
+        _forget_trips(response)
