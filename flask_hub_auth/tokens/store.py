@@ -155,22 +155,21 @@ class FileStore(_CacheStore):
             raise StoreUnavailable(f"The folder {self.folder} cannot be read: {error.strerror}") from None
         # cachelib would wait 16 seconds for a file that may not be read, and then say "not there".
         if not os.access(path, os.R_OK):
-            raise StoreUnavailable(f"A file in {self.folder} may not be read.")
+            return self._checked(path)
         if entry.st_size > 2 * RECORD_LIMIT or not stat.S_ISREG(entry.st_mode):
             return None
         data = super().get(key)
-        if data is None:
-            self._check_readable(path)
-        return data
+        return self._checked(path) if data is None else data
 
-    def _check_readable(self, path: str) -> None:
-        """Raise where a file is there and cannot be opened: cachelib says "not there" of both."""
+    def _checked(self, path: str) -> bytes | None:
+        """None, or an error where a file is there and cannot be opened: cachelib says "not there" of both."""
         try:
             open(path, "rb").close()
         except FileNotFoundError:
-            return
+            return None  # also where it was deleted just now
         except OSError as error:
             raise StoreUnavailable(f"A file in {self.folder} cannot be read: {error.strerror}") from None
+        return None
 
     def delete(self, key: str) -> None:
         if not self._cache.delete(key):
