@@ -28,10 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-life", type=int, default=3600, metavar="SECONDS")
     parser.add_argument("--rotate", action="store_true", help="a new refresh token at each renewal")
     parser.add_argument("--guest", action=flag, default=True, help="whether the guest may come in")
+    parser.add_argument("--secrets", action=flag, default=True, help="whether a new service gets a secret")
+    parser.add_argument("--permissions", action=flag, default=True, help="whether Hub itself serves permissions")
     parser.add_argument("--tokens", choices=("classic", "opaque"), default="classic")
 
 
 def from_options(options: argparse.Namespace) -> DevHub:
+    """The Hub that these options describe; not served yet."""
     return DevHub(
         url=f"http://localhost:{options.port}/{options.hub_path.strip('/')}",
         service_id=options.service_id,
@@ -42,6 +45,8 @@ def from_options(options: argparse.Namespace) -> DevHub:
         rotate=options.rotate,
         guest=options.guest,
         tokens=options.tokens,
+        gives_secrets=options.secrets,
+        serves_permissions=options.permissions,
     )
 
 

@@ -30,6 +30,7 @@ def show_error(error: ErrorPage) -> Response:
 
 @authorization.app_errorhandler(SendBack)
 def send_back(error: SendBack) -> Response:
+    """302 to the client, which is told what was wrong."""
     return error.request.response(error=error.error, error_description=error.description)
 
 

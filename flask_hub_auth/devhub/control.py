@@ -25,16 +25,19 @@ def refuse_other_sites() -> None:
 
 @control.errorhandler(HTTPException)
 def say(error: HTTPException) -> tuple[Response, int]:
+    """Errors as JSON too: ``{"error", "error_description"}``."""
     return jsonify(error=error.name, error_description=error.description), error.code or 500
 
 
 @control.get("/calls")
 def calls() -> Response:
+    """Every request to Hub so far, see ``DevHub.calls``."""
     return jsonify(hub.calls)
 
 
 @control.post("/faults")
 def add_fault() -> tuple[str, int]:
+    """One more fault: the fields of ``faults.Fault``."""
     try:
         hub.faults.add(_json())
     except ValueError as error:
@@ -44,12 +47,14 @@ def add_fault() -> tuple[str, int]:
 
 @control.delete("/faults")
 def delete_faults() -> tuple[str, int]:
+    """All faults are over."""
     hub.mend()
     return DONE
 
 
 @control.post("/users/<login>")
 def update_user(login: str) -> tuple[str, int]:
+    """Changes what is given, see ``DevHub.update_user``; ``permissions`` are ``{key: true or [project ids]}``."""
     _must_exist(login)
     fields = _json()
     if not fields or fields.keys() - USER_FIELDS:
@@ -61,12 +66,14 @@ def update_user(login: str) -> tuple[str, int]:
 
 @control.post("/expire")
 def expire() -> tuple[str, int]:
+    """All access tokens have expired."""
     hub.expire()
     return DONE
 
 
 @control.post("/revoke/<login>")
 def revoke(login: str) -> tuple[str, int]:
+    """All tokens of this user are revoked."""
     _must_exist(login)
     hub.revoke(login)
     return DONE

@@ -240,12 +240,15 @@ def _client_credentials(parameters: MultiDict[str, str], client: Client) -> dict
 def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]:
     username, password = _required(parameters, "username"), _required(parameters, "password")
     scope = _scope(_required(parameters, "scope"))
+    access_type = parameters.get("access_type", "online")
+    if access_type not in ("online", "offline"):
+        raise Refusal(400, "invalid_request", "Parameter 'access_type' is none of online, offline")
     client.authenticate()
     client.must_be_allowed(client.service.resource_owner_flow)
     user = hub.people.users.get(username)
     if user is None or user.banned or not user.has_password(password):
         refuse("Invalid resource owner credentials")
-    return hub.answer(Grant(user.id, client.service.id, scope, parameters.get("access_type") == "offline"))
+    return hub.answer(Grant(user.id, client.service.id, scope, access_type == "offline"))
 
 
 def _scope(text: str) -> Scope:

@@ -28,6 +28,7 @@ def home() -> Response:
 
 @pages.get("/auth/login")
 def login() -> Response:
+    """The login form; without a query, for Hub's own home page."""
     return login_page(read(request.args) if request.args else None)
 
 
@@ -92,6 +93,7 @@ def http_error(error: HTTPException) -> Response:
 
 @pages.after_app_request
 def guard(response: Response) -> Response:
+    """Headers that every answer has."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Content-Security-Policy", policy())

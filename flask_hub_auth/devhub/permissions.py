@@ -10,7 +10,8 @@ from .answers import answer, filtered
 from .caller import RestError, caller
 from .current import hub
 from .fields import project, read_fields
-from .people import People, User
+from .people import People
+from .services import HUB_ID
 from .tokens import BadToken
 
 if TYPE_CHECKING:
@@ -28,36 +29,31 @@ def cache() -> Response:
 
     404 where this Hub is told to leave that to its services, as newer YouTracks do.
     """
-    user = caller().person()
+    who = caller()
+    # What a service's own token is told is not written down: here a service holds nothing.
+    held = hub.people.held_by(who.person()) if who.service is None else {}
     if not hub.serves_permissions:
         raise RestError(404, "Not Found", "Permissions are not served here")
     entries = [
-        {"service": service_id, "key": key, "entry": {"permission": {"key": key}, **where}}
-        for service_id in hub.people.services
-        for key, where in _held(hub.people, user, service_id, type_name="type")
+        {"service": service.id, "key": key, "entry": {"permission": {"key": key}, **_where(held[key], type="project")}}
+        for service in hub.people.services.values()
+        for key in service.permissions
+        if held.get(key)
     ]
     return answer([found["entry"] for found in filtered(entries, ("service", "key"))])
 
 
-def _held(people: People, user: User, service_id: str, *, type_name: str) -> list[tuple[str, dict[str, Any]]]:
-    """The keys of this service that the user holds, and where."""
-    held = people.held_by(user)
-    return [
-        (key, _where(held[key], type_name)) for key in people.services[service_id].permissions if held.get(key, set())
-    ]
-
-
-def _where(projects: set[str], type_name: str) -> dict[str, Any]:
+def _where(projects: set[str], **kind: str) -> dict[str, Any]:
     if People.EVERYWHERE in projects:
         return {"global": True, "projects": PROJECTS_IF_GLOBAL}
-    return {"global": False, "projects": [{type_name: "project", "id": each} for each in sorted(projects)]}
+    return {"global": False, "projects": [{"id": each, **kind} for each in sorted(projects)]}
 
 
 def own_permissions(hub: DevHub, service_id: str) -> Blueprint:
     """``/api/permissions/cache`` of a service that keeps its permissions itself, as YouTrack does since 2026.1.
 
     For an application that plays that service: ``app.register_blueprint(own_permissions(hub, service_id))``. It takes
-    tokens that are for this service, and answers in YouTrack's shape and words.
+    tokens that are for this service, answers in YouTrack's shape and words, and knows Hub's keys beside its own.
     """
     own = Blueprint("own_permissions", __name__)
 
@@ -71,9 +67,21 @@ def own_permissions(hub: DevHub, service_id: str) -> Blueprint:
                 grant = hub.store.check(value.strip(), service_id).grant
             except BadToken:
                 return jsonify(error="Unauthorized", error_description="Invalid token"), 401
-            user = hub.people.user_by_id(grant.user_id or "")
-            held = _held(hub.people, user, service_id, type_name="$type") if user else []
-        entries = [{"id": key, **where, "$type": "CachedPermission"} for key, where in held]
-        return jsonify(project(entries, read_fields(request.args.get("fields", "")))), 200
+            entries = _own_entries(hub.people, service_id, grant.user_id)
+        try:
+            return jsonify(project(entries, read_fields(request.args.get("fields", "")))), 200
+        except ValueError as error:
+            return jsonify(error="bad_request", error_description=f"Cannot read fields: {error}"), 400
 
     return own
+
+
+def _own_entries(people: People, service_id: str, user_id: str | None) -> list[dict[str, Any]]:
+    user = people.user_by_id(user_id or "")
+    held = people.held_by(user) if user else {}
+    keys = dict.fromkeys([*people.services[HUB_ID].permissions, *people.services[service_id].permissions])
+    return [
+        {"id": key, **_where(held[key], **{"$type": "Project"}), "$type": "CachedPermission"}
+        for key in keys
+        if held.get(key)
+    ]

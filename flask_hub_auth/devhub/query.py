@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-CLAUSE = re.compile(r"""\s*(\w+)\s*:\s*(?:\{([^{}]*)\}|"([^"]*)"|([^\s(){}":]+))""", re.ASCII)
-JOIN = re.compile(r"\s+(or|and)\b", re.ASCII)
+CLAUSE = re.compile(r"""(\w+)\s*:\s*(?:\{([^{}]*)\}|"([^"]*)"|([^\s(){}":]+))""", re.ASCII)
+JOIN = re.compile(r"\s+(or|and)\s+", re.ASCII)
 
 # Alternatives, each a list of what has to be true at once.
 Query = list[list[tuple[str, str]]]
@@ -19,8 +19,8 @@ def read_query(text: str, names: Collection[str]) -> Query:
     condition would be a wrong answer.
     """
     alternatives: Query = [[]]
-    place = 0
-    while place < len(text):
+    text, place = text.strip(), 0
+    while text:
         clause = CLAUSE.match(text, place)
         if clause is None:
             raise ValueError(f"no condition at {text[place : place + 40]!r}")
@@ -28,14 +28,13 @@ def read_query(text: str, names: Collection[str]) -> Query:
         if name.removesuffix("StartsWith") not in names:
             raise ValueError(f"{name!r} is none of {', '.join(names)}")
         alternatives[-1].append((name, next(value for value in values if value is not None)))
-        place = clause.end()
-        join = JOIN.match(text, place)
+        join = JOIN.match(text, clause.end())
+        if join is None and clause.end() < len(text):
+            raise ValueError(f"neither or nor and at {text[clause.end() :][:40]!r}")
         if join is None:
             break
         place = join.end()
         alternatives += [[]] if join[1] == "or" else []
-    if text[place:].strip() or (text.strip() and not alternatives[-1]):
-        raise ValueError(f"cannot read {text[place:][:40]!r}")
     return alternatives
 
 

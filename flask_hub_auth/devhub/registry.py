@@ -79,6 +79,8 @@ def update(service_id: str) -> Response:
     for name in ABOUT_ITSELF & fields.keys():
         if who.service is not changed:
             raise RestError(403, "Forbidden", f"{name} is set at creation or by the service itself", name)
+    if fields.pop("id", changed.id) != changed.id:
+        raise RestError(400, BAD_FIELD, "The id of a service does not change", "id")
     _set(changed, fields)
     changed.forget_approved()
     return answer(service_json(changed))
@@ -138,7 +140,7 @@ class Field:
 
 def _is_uuid(value: object) -> bool:
     try:
-        return isinstance(value, str) and str(UUID(value)) == value.lower()
+        return isinstance(value, str) and str(UUID(value)) == value
     except ValueError:
         return False
 

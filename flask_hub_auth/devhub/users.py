@@ -10,7 +10,6 @@ from .answers import answer, page
 from .caller import Caller, RestError, caller
 from .current import hub
 from .people import Group, User, stable_id
-from .scopes import Scope
 
 users = Blueprint("users", __name__, url_prefix="/api/rest")
 
@@ -88,28 +87,29 @@ def make_permanent_token(user_id: str) -> Response:
     user = caller().person()
     if user_id not in ("me", user.id) or user.guest or user.banned:
         raise RestError(403, "Forbidden", "A permanent token is made by the user whom it stands for")
-    name, scope = _permanent_token()
+    name, service_ids = _permanent_token()
     return answer(
         {
             "type": "permanentToken",
             "id": stable_id("permanentToken", f"{user.login}:{name}"),
             "name": name,
-            "scope": [{"type": "service", "id": service_id} for service_id in scope.services],
-            "token": hub.permanent_token(user.login, " ".join(scope.services)),
+            "scope": [{"type": "service", "id": service_id} for service_id in service_ids],
+            "token": hub.permanent_token(user.login, " ".join(service_ids)),
         }
     )
 
 
-def _permanent_token() -> tuple[str, Scope]:
-    """Name and scope of the request. Hub's words for a wrong one are not written down."""
+def _permanent_token() -> tuple[str, list[str]]:
+    """Name and service ids of the request. Hub's words for wrong ones are not written down."""
     fields = request.get_json()
     name, scope = (fields.get("name"), fields.get("scope")) if isinstance(fields, dict) else (None, None)
     if not isinstance(name, str) or not name.strip():
         raise RestError(400, "bad_request", "name is required", "name")
-    ids = [str(each.get("id")) for each in scope if isinstance(each, dict)] if isinstance(scope, list) else []
-    if not ids or not all(service_id in hub.people.services for service_id in ids):
-        raise RestError(400, "bad_request", "scope is a list of services", "scope")
-    return name, Scope(tuple((service_id, service_id) for service_id in ids))
+    entries = scope if isinstance(scope, list) else []
+    service_ids = [str(each.get("id") if isinstance(each, dict) else "") for each in entries]
+    if not service_ids or not hub.people.services.keys() >= set(service_ids):
+        raise RestError(400, "bad_request", "scope is a list of services, by id", "scope")
+    return name, service_ids
 
 
 def _must_be(who: Caller, user_id: str, key: str) -> str:

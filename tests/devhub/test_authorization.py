@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -521,8 +522,24 @@ def test_the_implicit_flow_gives_a_token_in_the_fragment(visitor: Visitor) -> No
     assert visitor.me(answer["access_token"]).get_json()["login"] == "jane"
 
 
-@pytest.mark.parametrize("query", [{"scope": "nothing"}, {"request_credentials": "x"}])
-def test_errors_of_the_implicit_flow_are_in_the_fragment(visitor: Visitor, query: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ({"scope": "nothing"}, "invalid_scope"),
+        ({"scope": None}, "invalid_request"),
+        ({"request_credentials": "x"}, "invalid_request"),
+        ({"request_credentials": "silent"}, "access_denied"),
+        ({"flow": "off"}, "response_type_not_allowed"),
+        ({"login": "mallory"}, "access_denied"),
+    ],
+)
+def test_errors_of_the_implicit_flow_are_in_the_fragment(
+    make_visitor: MakeVisitor, query: dict[str, Any], error: str
+) -> None:
+    visitor = make_visitor(guest=False)
+    visitor.hub.service.implicit_flow = "flow" not in query
+    if "login" in query:
+        visitor.sign_in(query["login"], response_type="token")
     response = visitor.ask(response_type="token", **query)
-    assert response.location.startswith(f"{CALLBACK}#error=")
+    assert response.location.startswith(f"{CALLBACK}#error={error}&")
     assert answer_of(response)["state"] == "s 1/ä"

@@ -416,7 +416,15 @@ def test_a_password_gives_a_token(visitor: Visitor, access_type: str | None) -> 
         ({"password": None}, 400, "invalid_request", "Parameter 'password' is required"),
         ({"scope": None}, 400, "invalid_request", "Parameter 'scope' is required"),
         ({"scope": "nothing"}, 400, "invalid_scope", "Scope nothing doesn't match any Service"),
+        (
+            {"access_type": "forever"},
+            400,
+            "invalid_request",
+            "Parameter 'access_type' is none of online, offline",
+        ),
         ({"header": False}, 401, "invalid_client", "Authorization header was not passed"),
+        ({"auth": ("98071167-004c-4ddf-ba37-5d4599fdf319", "x")}, 403, "invalid_grant", "Invalid service secret"),
+        ({"auth": ("no-id", "x")}, 401, "invalid_client", 'Service with id "no-id" was not found'),
     ],
 )
 def test_a_wrong_password_request_is_refused_in_hub_s_words(

@@ -24,8 +24,10 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     assert process.stdout
     assert process.stderr
     with process, process.stdout, process.stderr:
-        yield process, process.stdout.readline()
-        process.kill()
+        try:
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -46,7 +48,9 @@ def test_its_options_are_heard() -> None:
     options = (
         "--service-id my-id --service-secret my-secret --redirect-uri http://localhost:1/a --redirect-uri http://x/b"
     )
-    options += " --untrusted --token-life 7 --rotate --no-guest --hub-path /a/b/ --tokens opaque"
+    options += (
+        " --untrusted --token-life 7 --rotate --no-guest --hub-path /a/b/ --tokens opaque --no-secrets --no-permissions"
+    )
     with running(*options.split()) as (_, line):
         url = line.split()[2].rstrip(",")
         assert url.endswith("/a/b")
@@ -64,6 +68,10 @@ def test_its_options_are_heard() -> None:
         assert refused.json()["error"] == "unauthorized_client"
         services = requests.get(f"{url}/api/rest/services", auth=("jane", "jane"), timeout=3).json()["services"]
         assert services[1]["redirectUris"] == ["http://localhost:1/a", "http://x/b"]
+        made = requests.post(f"{url}/api/rest/services", json={"name": "x"}, auth=("admin", "admin"), timeout=3)
+        assert (made.status_code, made.json().get("secret")) == (200, None)
+        held = requests.get(f"{url}/api/rest/permissions/cache", auth=("jane", "jane"), timeout=3)
+        assert held.status_code == 404
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_exit_status_1() -> None:
