@@ -23,7 +23,8 @@ log = logging.getLogger("flask_hub_auth")
 Kind = t.Literal["renew", "write"]
 STRIPES: t.Final[dict[Kind, int]] = {"renew": 1024, "write": 256}
 _WRITE_WAIT: t.Final = 5.0  # seconds; the write lock is held for milliseconds
-_POLL: t.Final = 0.01  # seconds between two looks at a file lock that another process holds
+_POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002}
+"""Seconds between two looks at a file lock that another process holds: the shorter it is held, the shorter."""
 
 
 class Locks(t.Protocol):
@@ -96,7 +97,7 @@ class FileLocks:
                     return True
                 if time.monotonic() >= deadline:
                     return False
-                time.sleep(_POLL)
+                time.sleep(_POLL[kind])
                 if done and done():
                     return False
         except OSError as error:
