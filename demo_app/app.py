@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound
 from flask_hub_auth import HubUser, hub_logged_in
 
 from . import words
+from .flows import acting, flows, has_issues
 from .pages import Demo, here, hub, hub_origin, inside, sign_in_address, site
 from .panel import Panel
 
@@ -50,12 +51,14 @@ def create_app(
 
     app.register_blueprint(site)
     app.register_blueprint(inside)
+    app.register_blueprint(flows)
+    app.register_blueprint(acting)
     # The dev Hub's stylesheet: one visual language for both.
     app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
     app.register_error_handler(NotFound, not_found)
     app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time, duration=words.duration)
     shared = {"here": here, "hub_origin": hub_origin, "sign_in_address": sign_in_address, "dev_hub": dev_hub}
-    app.context_processor(lambda: shared)
+    app.context_processor(lambda: {**shared, "has_issues": has_issues()})
     return app
 
 

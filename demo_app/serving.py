@@ -1,4 +1,4 @@
-"""Ports and servers: the application on loopback, and the dev Hub beside it unless there is a real one."""
+"""Ports and servers: the application on loopback, and beside it dev Hub and issues service unless Hub is a real one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from flask_hub_auth.devhub import DevHub, PortTaken, serve
+from flask_hub_auth.devhub import DevHub, PortTaken, Service, serve
 
 from .app import INSTANCE, create_app
+from .issues import ISSUES_ID, create_issues
 from .pages import SEEDED
 
 if t.TYPE_CHECKING:
@@ -31,9 +32,19 @@ UNSAFE: t.Final = frozenset((5060, 5061))
 PORTS: t.Final = [port for port in range(5000, 5100) if port not in UNSAFE]
 """Where the application looks for a port. Browsers open no page on those of SIP."""
 
+LOOPBACK: t.Final = ("http://localhost", "http://127.0.0.1")
+
 HUB_ABOVE: t.Final = 100
 """The dev Hub's port is this far above the application's, if that is free: the address of a Hub is part of every login,
 and at another one nobody would stay signed in over a restart."""
+ISSUES_ABOVE: t.Final = 200
+
+TODO: t.Final = {
+    "jane": ("Count down aloud", "Deliver the letter of the gods", "Land softly"),
+    "john": ("Polish the helmets",),
+    "admin": ("Order fuel", "Mend the winged sandals"),
+}
+"""What the people of the dev Hub find in the issues service."""
 
 
 class CannotServe(Exception):
@@ -67,24 +78,39 @@ def _with_dev_hub(running: ExitStack, environ: t.Mapping[str, str], token_life: 
     address = f"http://localhost:{port}"
     dev_hub = DevHub(
         home_url=address,
-        redirect_uris=[f"{address}/authorized", f"http://127.0.0.1:{port}/authorized"],
+        redirect_uris=[f"{host}:{port}/{path}" for host in LOOPBACK for path in ("authorized", "api")],
         token_life=token_life,
         rotate=True,
     )
     served = _served(dev_hub, port + HUB_ABOVE)
     running.callback(served.stop)
+    issues_url = serve_issues(running, dev_hub, port + ISSUES_ABOVE)
     settings = {
         **_own_settings(environ, instance),
         "HUB_URL": served.url,
         "HUB_SERVICE_ID": dev_hub.service_id,
         "HUB_SERVICE_SECRET": dev_hub.service_secret,
         "HUB_SERVICE_URL": address,
+        "HUB_SERVICES": {"issues": {"id": ISSUES_ID, "url": issues_url}},
         # Cookies ignore ports: another application on this machine must not sign people out here.
         "SESSION_COOKIE_NAME": f"hub_demo_{port}",
     }
     _serve(running, create_app(settings, dev_hub=dev_hub, instance=instance), sock)
     *users, last = SEEDED
     return f"Open {address} and sign in as {', '.join(users)} or {last} (password = login). Ctrl-C ends it."
+
+
+def serve_issues(running: ExitStack, dev_hub: DevHub, port: int) -> str:
+    """Serve the issues service at `port`, if that is free, as one that `dev_hub` knows; its address."""
+    try:
+        sock = running.enter_context(closing(_listening(port)))
+    except OSError:
+        sock = running.enter_context(closing(_listening(0)))
+    address = f"http://localhost:{sock.getsockname()[1]}"
+    dev_hub.add_service(Service(ISSUES_ID, "Issues", home_url=address, trusted=True))
+    todo = {dev_hub.user(login).id: summaries for login, summaries in TODO.items()}
+    _serve(running, create_issues(dev_hub.url, todo=todo), sock)
+    return address
 
 
 def _with_real_hub(running: ExitStack, environ: t.Mapping[str, str], instance: Path) -> str:
