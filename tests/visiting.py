@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,6 +50,15 @@ def add_views(app: Flask) -> None:
     @hub_group_required("Developers")
     def developers() -> str:
         return f"developers {current_hub_user.login}"
+
+
+def add_page(app: Flask, path: str, text: str, guard: Callable[[Any], Any] = lambda view: view) -> None:
+    """One more page, guarded by `guard`."""
+
+    def page(**parts: str) -> str:
+        return text
+
+    app.add_url_rule(path, f"page {path}", guard(page))
 
 
 class Visitor:
