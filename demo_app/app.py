@@ -13,7 +13,8 @@ from werkzeug.exceptions import NotFound
 from flask_hub_auth import HubUser, hub_logged_in
 
 from . import words
-from .flows import acting, flows, has_issues
+from .flows import acting, count_issues, flows, has_issues
+from .jobs import Jobs
 from .pages import Demo, here, hub, hub_origin, inside, sign_in_address, site
 from .panel import Panel
 
@@ -40,7 +41,7 @@ def create_app(
     app.config["PROPAGATE_EXCEPTIONS"] = app.testing
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.session_interface = FormSessions()
-    app.extensions["demo"] = Demo(Panel(app, dev_hub), dev_hub)
+    app.extensions["demo"] = Demo(Panel(app, dev_hub), Jobs(count_issues), dev_hub)
 
     # After a request the hooks run last to first: these see each answer as HubAuth leaves it.
     app.after_request(app.extensions["demo"].panel.note)
@@ -57,6 +58,7 @@ def create_app(
     app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
     app.register_error_handler(NotFound, not_found)
     app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time, duration=words.duration)
+    app.jinja_env.globals["permission_names"] = words.PERMISSIONS
     shared = {"here": here, "hub_origin": hub_origin, "sign_in_address": sign_in_address, "dev_hub": dev_hub}
     app.context_processor(lambda: {**shared, "has_issues": has_issues()})
     return app
@@ -93,11 +95,13 @@ def remember_in_session(response: Response) -> Response:
 
 def add_headers(response: Response) -> Response:
     """Nothing from elsewhere but people's pictures, which Hub has; and nothing private in a browser's memory."""
-    response.headers.setdefault(
-        "Content-Security-Policy",
+    policy = (
         f"default-src 'none'; style-src 'self'; img-src 'self' {hub_origin()}; form-action 'self'; base-uri 'none';"
-        " frame-ancestors 'none'",
+        " frame-ancestors 'none'"
     )
+    if request.endpoint == "flows.api":
+        policy += "; script-src 'self'; connect-src 'self'"
+    response.headers.setdefault("Content-Security-Policy", policy)
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if is_form(response):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import typing as t
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
-from flask_hub_auth import HubRefused, hub_login_required, hub_public
+from flask_hub_auth import (
+    HubRefused,
+    current_hub_user,
+    hub_bearer_required,
+    hub_login_required,
+    hub_permission_required,
+    hub_public,
+)
 
 from .issues import LONGEST_SUMMARY
-from .pages import hub, hub_config, stay_signed_out
+from .pages import demo, hub, hub_config, stay_signed_out
 
 if t.TYPE_CHECKING:
     from requests import Response
@@ -21,6 +28,9 @@ if t.TYPE_CHECKING:
 flows = Blueprint("flows", __name__)
 acting = Blueprint("acting", __name__)
 acting.before_request(stay_signed_out)
+
+HUB_ID: t.Final = "0-0-0-0-0"
+"""Every Hub has this id for itself. A token that is for Hub too lets the application ask who is behind it."""
 
 ISSUES: t.Final = "issues"
 """The name in ``HUB_SERVICES`` of the service that is called."""
@@ -36,8 +46,8 @@ def issues() -> str:
     if not has_issues():
         return render_template("issues.html")
     client = hub.as_user(ISSUES)
-    mine, problem = listed(client, "issues")
-    projects = listed(client, "projects")[0]
+    mine, problem = listed(client, "/api/issues", "issues")
+    projects = listed(client, "/api/projects", "projects")[0]
     return render_template("issues.html", issues=mine, projects=projects, problem=problem, longest=LONGEST_SUMMARY)
 
 
@@ -52,6 +62,30 @@ def file_issue() -> Answer:
     return redirect(url_for(".issues"), 303)
 
 
+@acting.post("/summary")
+@hub_login_required
+def summary() -> Answer:
+    """Begin a job that acts as the person after this request, until they sign out."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if has_issues():
+        demo().jobs.start(app, current_hub_user.id, hub.ticket(max_age=600))
+    return redirect(url_for("inside.panel", _anchor="job"), 303)
+
+
+def count_issues(ticket: str) -> str:
+    """What the job does, in a thread of its own and without a request."""
+    mine, problem = listed(hub.as_user(ISSUES, ticket=ticket), "/api/issues", "issues")
+    return problem or f"{len(mine)} {'issue is' if len(mine) == 1 else 'issues are'} assigned to you."
+
+
+@acting.get("/people")
+@hub_permission_required("jetbrains.jetpass.user-read")
+def people() -> str:
+    """Who there is, read at Hub itself. Hub would refuse others too; the guard tells them so first."""
+    found, problem = listed(hub.as_user(), "/users?fields=login,name,banned&$top=50", "users")
+    return render_template("people.html", people=found, problem=problem)
+
+
 # As this application itself: nobody needs to be signed in.
 
 
@@ -62,11 +96,65 @@ def projects() -> str:
     if not has_issues():
         return render_template("projects.html")
     try:
-        found, problem = listed(hub.as_service(ISSUES), "projects")
+        found, problem = listed(hub.as_service(ISSUES), "/api/projects", "projects")
     except HubRefused as refusal:
         # Hub gives a service a token of its own only where an administrator has made it trusted.
         return render_template("projects.html", refusal=refusal)
     return render_template("projects.html", projects=found, problem=problem)
+
+
+# From a browser that has the token itself (implicit flow), or from a script.
+
+
+@flows.get("/api")
+@hub_public
+def api() -> str:
+    """A page that obtains a token with its own script and calls the API below."""
+    config = hub_config()
+    return render_template("api.html", hub=config, scope=f"{HUB_ID} {config.service_id}")
+
+
+@flows.get("/api/me")
+@hub_bearer_required
+def api_me() -> dict[str, t.Any]:
+    """Whose token it is. No cookie counts here."""
+    user = current_hub_user
+    return {"id": user.id, "login": user.login, "name": user.name, "groups": sorted(user.groups)}
+
+
+@flows.get("/scripts")
+@hub_public
+def scripts() -> str:
+    """Commands for the flows that have no page. A password belongs on a terminal, never into a form of ours."""
+    return render_template("scripts.html", hub=hub_config(), hub_id=HUB_ID, admin="admin" if demo().dev_hub else "NAME")
+
+
+# Whether Hub asks people before it lets this application act as them.
+
+
+@acting.get("/consent")
+@hub_login_required
+def consent() -> str:
+    """What Hub remembers of the person's answers, and a way to be asked."""
+    dev_hub = demo().dev_hub
+    if dev_hub is None:
+        return render_template("consent.html")
+    answers = dev_hub.user(current_hub_user.login).approved.get(dev_hub.service_id, {})
+    allowed = {dev_hub.people.services[service_id].name: yes for service_id, yes in answers.items()}
+    return render_template("consent.html", trusted=dev_hub.service.trusted, allowed=allowed)
+
+
+@acting.post("/consent")
+@hub_login_required
+def change_trust() -> Answer:
+    """What an administrator of a real Hub does there; and let Hub forget all answers, so that it asks again."""
+    dev_hub = demo().dev_hub
+    if dev_hub is not None:
+        with dev_hub.lock:
+            dev_hub.service.trusted = request.form.get("trusted") == "yes"
+            for user in dev_hub.people.users.values():
+                user.approved.pop(dev_hub.service_id, None)
+    return redirect(url_for(".consent"), 303)
 
 
 def has_issues() -> bool:
@@ -74,9 +162,9 @@ def has_issues() -> bool:
     return ISSUES in hub_config().services
 
 
-def listed(client: ServiceClient, name: str) -> tuple[list[dict[str, t.Any]], str | None]:
-    """What the service lists under `name`, and its own words where it refuses."""
-    answer = client.get(f"/api/{name}")
+def listed(client: ServiceClient, path: str, name: str) -> tuple[list[dict[str, t.Any]], str | None]:
+    """The list called `name` that a service has at `path`, and the service's own words where it refuses."""
+    answer = client.get(path)
     return (answer.json()[name], None) if answer.ok else ([], refusal_of(answer))
 
 

@@ -14,6 +14,7 @@ from flask_hub_auth import (
     HubAuth,
     HubConfig,
     HubUnavailable,
+    current_hub_permissions,
     current_hub_token,
     current_hub_user,
     hub_group_required,
@@ -21,6 +22,7 @@ from flask_hub_auth import (
     hub_public,
 )
 
+from .jobs import Jobs
 from .panel import Memory, Panel
 
 if t.TYPE_CHECKING:
@@ -40,7 +42,7 @@ KEPT_NOTES: t.Final = 20
 
 SEEDED: t.Final = {
     "jane": ("Developers", "opens the page for developers, and is refused at the one for administrators."),
-    "john": ("All Users", "is signed in, and refused at both."),
+    "john": ("All Users", "is signed in, and refused at both, and at the one that shows people."),
     "admin": ("Administrators", "opens the page for administrators, and is refused at the one for developers."),
     "mallory": ("All Users", "is banned at Hub, and does not come in."),
     "guest": ("no group", "is Hub's guest, which is nobody: there is no login."),
@@ -53,6 +55,7 @@ class Demo:
     """What the demo keeps in memory. `dev_hub` is None where a real Hub is used."""
 
     panel: Panel
+    jobs: Jobs
     dev_hub: DevHub | None
     notes: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=KEPT_NOTES)))
 
@@ -101,7 +104,13 @@ def stay_signed_out() -> BaseResponse | None:
 @hub_login_required
 def me() -> str:
     """Who I am, and until when."""
-    return render_template("me.html", memory=memory(), token_until=token_until(), login_until=login_until())
+    return render_template(
+        "me.html",
+        memory=memory(),
+        token_until=token_until(),
+        login_until=login_until(),
+        permissions=permissions(),
+    )
 
 
 @inside.get("/developers")
@@ -161,8 +170,9 @@ def revoke() -> Answer:
 @inside.get("/panel")
 @hub_login_required
 def panel() -> str:
-    """The way of the last login and the last renewal, step by step."""
-    return render_template("panel.html", memory=memory(), token_until=token_until(), hub=hub_config())
+    """The way of the last login and the last renewal, step by step, and what a job has found."""
+    job = demo().jobs.of(current_hub_user.id)
+    return render_template("panel.html", memory=memory(), token_until=token_until(), hub=hub_config(), job=job)
 
 
 def demo() -> Demo:
@@ -192,6 +202,14 @@ def token_until() -> int | None:
         return current_hub_token.expires_at
     except HubUnavailable:
         # This page only needs to know who you are, and goes on for HUB_OUTAGE_GRACE.
+        return None
+
+
+def permissions() -> dict[str, frozenset[str] | None] | None:
+    """What the person may do: the ids of projects by permission, None for everywhere; None while nobody can tell."""
+    try:
+        return dict(sorted(current_hub_permissions.granted.items()))
+    except HubUnavailable:
         return None
 
 

@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
-from flask import Flask, Response, current_app, g, request, request_started
+from flask import Flask, Response, current_app, g, has_request_context, request, request_started
 
 from flask_hub_auth import (
     HubConfig,
@@ -26,6 +26,8 @@ from flask_hub_auth import (
     hub_logged_out,
     hub_token_refreshed,
 )
+
+from . import words
 
 if t.TYPE_CHECKING:
     from flask_hub_auth.devhub import DevHub
@@ -91,7 +93,7 @@ class WayIn:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A new token in the place of an old one. `due` and `old_until` are None where a restart lies between."""
+    """A new token in the place of an old one. `due` and `old_until` are None where a restart or a job lies between."""
 
     at: float
     page: str
@@ -163,7 +165,14 @@ class Panel:
         g.panel_logged_in = user.id
 
     def _refreshed(self, app: Flask, user_id: str) -> None:
-        g.panel_renewed = user_id, time.time()
+        if has_request_context():
+            g.panel_renewed = user_id, time.time()
+            return
+        with self._lock:
+            memory = self._memory(user_id)
+            # When the new token ends is only known in a request of the person.
+            memory.token_until = memory.due = None
+            self._add_event(user_id, "renewed your token for a job in the background")
 
     def _logged_out(self, app: Flask, user_id: str, reason: str) -> None:
         with self._lock:
@@ -171,7 +180,7 @@ class Panel:
 
     def _denied(self, app: Flask, user: HubUser, needed: t.Sequence[str]) -> None:
         with self._lock:
-            self._add_event(user.id, f"refused you {request.path}, which needs the group {' or '.join(needed)}")
+            self._add_event(user.id, f"refused you {request.path}, which needs {words.needed(needed)}")
 
     def _note_begin(self, location: str) -> None:
         address = urlsplit(location)

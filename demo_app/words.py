@@ -1,4 +1,4 @@
-"""Moments in plain words, as ``<time>`` elements."""
+"""Plain words: for moments, as ``<time>`` elements, and for what a guard asks for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from markupsafe import Markup
 
 _UNITS: t.Final = ((172_800, 86_400, "day"), (7_200, 3_600, "hour"), (120, 60, "minute"), (0, 1, "second"))
 """From how many seconds on a unit is used, and how long it is."""
+
+PERMISSIONS: t.Final = {"jetbrains.jetpass.user-read": "Read User"}
+"""What Hub's own pages call the permissions that a guard of the demo asks for."""
+
+
+def needed(names: t.Sequence[str]) -> str:
+    """What a guard asked for: "the permission Read User", "the group Developers"."""
+    if names[0] in PERMISSIONS:
+        return f"the permission {PERMISSIONS[names[0]]}"
+    return f"the group {' or '.join(names)}"
 
 
 def moment(at: float) -> Markup:
