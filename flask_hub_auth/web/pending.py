@@ -71,7 +71,8 @@ class PendingLogins:
         others = {name: cookie for name, cookie in cookies.items() if name.startswith(f"{self._prefix}hub_login_")}
         count, size = 1, len(name) + len(value)
         gone = []
-        for other in sorted(others, key=lambda other: self._began(others[other]), reverse=True):
+        # Signatures count seconds. Of one second, what browsers send last is newest (RFC 6265 section 5.4).
+        for other in sorted(reversed(others), key=lambda other: self._began(others[other]), reverse=True):
             count, size = count + 1, size + len(other) + len(others[other])
             if count > MOST or size > BUDGET:
                 gone.append(other)
