@@ -33,8 +33,8 @@ def test_both_workers_know_who_signed_in_at_one_and_who_signed_out(workers: Work
     cookie = cookie_of(browser, workers.url)
     with Connections(workers).spread(8) as connections:
         answers = connections.at_once("/who", [cookie])
-        assert {answer.pid for answer in answers} == workers.pids()
-        assert len({answer.pid for answer in answers}) == 2
+        assert {answer.pid for answer in answers} == set(connections.by_worker)
+        assert len(connections.by_worker) == 2
         assert [(answer.status, answer.body["login"]) for answer in answers] == [(200, "jane")] * 8
         signed_out = browser.post(
             f"{workers.url}/logout", headers={"Origin": workers.url}, allow_redirects=False, timeout=ANSWER_SECONDS
@@ -127,7 +127,7 @@ def test_a_restart_of_all_workers_keeps_everybody_signed_in(workers: Workers, hu
     """R41, S48"""
     browsers = {login: workers.sign_in(login) for login in ("admin", "jane", "john")}
     tokens = {login: get(workers, browser).json()["token"] for login, browser in browsers.items()}
-    before = workers.pids()
+    before = workers.until_all_answer()
     calls = len(hub.calls())
     workers.restart()
     assert not before & workers.pids()
@@ -181,7 +181,7 @@ def test_a_worker_killed_during_a_renewal_holds_nobody_up(workers: Workers, hub:
 def test_killed_workers_are_replaced_and_nobody_notices(workers: Workers, hub: Hub) -> None:
     """R32"""
     browser = workers.sign_in("jane")
-    before = workers.pids()
+    before = workers.until_all_answer()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     assert not workers.until_all_answer() & before
