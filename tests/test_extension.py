@@ -362,7 +362,9 @@ def test_a_permanent_session_makes_a_public_answer_private(dev_hub: HubInMemory,
     assert answer.cache_control.private
 
 
-@pytest.mark.parametrize("ask", [bool, len, lambda user: "x" in user, str, lambda user: user.id], ids=str)
+@pytest.mark.parametrize(
+    "ask", [bool, len, lambda user: "x" in user, str, lambda user: user.id], ids=["bool", "len", "in", "str", "id"]
+)
 def test_however_the_person_is_asked_for_the_answer_is_theirs_alone(
     dev_hub: HubInMemory, visit: Visit, ask: Callable[[Any], Any]
 ) -> None:
