@@ -97,7 +97,7 @@ class TestWhenItIsDue:
         assert site.refreshed == [site.login(handle).user.id]
 
     def test_a_fresh_login_costs_one_read_and_nothing_else(self, stored: Site, hub: DevHub) -> None:
-        """R37, R68"""
+        """R37"""
         handle = stored.sign_in()
         before = len(hub.calls)
         for ask in (stored.keeper.current, stored.keeper.token):
@@ -172,7 +172,7 @@ class TestEarlyRenewal:
 
 class TestRenewalAfterTheEnd:
     def test_all_wait_for_the_one_that_renews(self, stored: Site, hub: DevHub, clock: Time) -> None:
-        """R1, R3"""
+        """R2, R3"""
         handle = stored.sign_in()
         for _ in range(2):
             first = stored.access(handle)
@@ -265,7 +265,6 @@ class TestRenewalAfterTheEnd:
         assert (token.scope, token.id_token.reveal()) == ("c", "id2")
 
     def test_the_new_pair_is_in_the_store_before_anybody_hears_of_it(self, processes: list[Site], clock: Time) -> None:
-        """R10"""
         one, other = processes
         handle = one.sign_in()
         before = one.login(handle).token

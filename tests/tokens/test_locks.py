@@ -131,7 +131,7 @@ class TestEveryLock:
         assert waited(locks, kind, "name", 0)[0]
 
     def test_who_waits_leaves_without_it_when_the_result_is_there(self, locks: Locks, kind: Kind) -> None:
-        """R1"""
+        """R3"""
         there = threading.Event()
         with held_elsewhere(locks, kind, "name") as end:
 

@@ -28,7 +28,7 @@ def records(workers: Workers) -> int:
 
 
 def test_both_workers_know_who_signed_in_at_one_and_who_signed_out(workers: Workers, hub: Hub) -> None:
-    """S25, S49, R53"""
+    """S49, R53"""
     browser = workers.sign_in("jane")
     cookie = cookie_of(browser, workers.url)
     with Connections(workers).spread(8) as connections:
@@ -124,7 +124,6 @@ def test_a_callback_is_good_once_over_all_workers(workers: Workers, hub: Hub) ->
 
 
 def test_a_restart_of_all_workers_keeps_everybody_signed_in(workers: Workers, hub: Hub) -> None:
-    """R41, S48"""
     browsers = {login: workers.sign_in(login) for login in ("admin", "jane", "john")}
     tokens = {login: get(workers, browser).json()["token"] for login, browser in browsers.items()}
     before = workers.until_all_answer()
@@ -179,7 +178,6 @@ def test_a_worker_killed_during_a_renewal_holds_nobody_up(workers: Workers, hub:
 
 
 def test_killed_workers_are_replaced_and_nobody_notices(workers: Workers, hub: Hub) -> None:
-    """R32"""
     browser = workers.sign_in("jane")
     before = workers.until_all_answer()
     for pid in before:
