@@ -11,6 +11,14 @@ import threading
 
 TOKEN_LIFE = 60
 
+ENVIRONMENT = """\
+environment:
+  DEMO_TOKEN_LIFE=SECONDS  how long tokens of the dev Hub live (default: 60)
+  DEMO_UNTRUSTED=1         the dev Hub asks people for their consent
+  FLASK_HUB_URL, FLASK_HUB_SERVICE_ID, FLASK_HUB_SERVICE_SECRET, FLASK_HUB_SERVICE_URL
+                           a real Hub instead; "flask hub register" prints them
+"""
+
 
 def main(argv: list[str] | None = None) -> int:
     """0 after Ctrl-C or SIGTERM, 1 where nothing can be served, 2 for wrong settings or usage."""
@@ -19,7 +27,12 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
 
-    parser = argparse.ArgumentParser("python -m demo_app", description="Sign in with Hub, on this machine.")
+    parser = argparse.ArgumentParser(
+        "python -m demo_app",
+        description="Sign in with Hub, on this machine.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--verbose", action="store_true", help="log on standard error")
     verbose = parser.parse_args(argv).verbose
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")

@@ -78,6 +78,7 @@ def _with_dev_hub(running: ExitStack, environ: t.Mapping[str, str], token_life: 
     address = f"http://localhost:{port}"
     dev_hub = DevHub(
         home_url=address,
+        trusted=environ.get("DEMO_UNTRUSTED", "") in ("", "0"),
         redirect_uris=[f"{host}:{port}/{path}" for host in LOOPBACK for path in ("authorized", "api")],
         token_life=token_life,
         rotate=True,

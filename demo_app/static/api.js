@@ -16,25 +16,36 @@ function start() {
   element("sign-in").addEventListener("click", signIn);
   element("call").addEventListener("click", call);
   if (answer.has("state")) return comeBack(answer);
-  if (credentials === "required") return say("You have signed out, so this page waits until you want to sign in.", "sign-in");
+  if (credentials === "required") return say("You have signed out, so this page waits for you.", "sign-in");
   signIn();
 }
 
 // 1. Off to Hub, with a state that only this tab knows. Whoever is signed in there comes right back.
 function signIn() {
-  const state = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const state = crypto.getRandomValues(new Uint32Array(4)).join("-");
   sessionStorage.setItem("state", state);
-  const asked = { response_type: "token", client_id: service, redirect_uri: here, scope, state, request_credentials: credentials };
+  const asked = new URLSearchParams({
+    response_type: "token",
+    client_id: service,
+    redirect_uri: here,
+    scope,
+    state,
+    request_credentials: credentials,
+  });
   say("Off to Hub …");
-  location.replace(`${hub}/api/rest/oauth2/auth?${new URLSearchParams(asked)}`); // Back leads past Hub.
+  location.replace(`${hub}/api/rest/oauth2/auth?${asked}`); // Replaced, so that Back does not lead here again.
 }
 
 // 2. Back, with a token or an error. An answer that this tab has not asked for is somebody else's.
 function comeBack(answer) {
   const state = sessionStorage.getItem("state");
   sessionStorage.removeItem("state");
-  if (answer.get("state") !== state) return say("This answer of Hub belongs to another tab, or was used before.", "sign-in");
-  if (answer.has("error")) return say(`Hub gives no token: ${answer.get("error_description") || answer.get("error")}.`, "sign-in");
+  if (answer.get("state") !== state) {
+    return say("This answer of Hub belongs to another tab, or was used before.", "sign-in");
+  }
+  if (!answer.get("access_token")) {
+    return say(`Hub gives no token. It says: ${answer.get("error_description") || answer.get("error")}.`, "sign-in");
+  }
   const life = Number(answer.get("expires_in")) || 600;
   token = { value: answer.get("access_token"), scope: answer.get("scope") || scope, until: Date.now() + life * 1000 };
   element("scope").textContent = token.scope;
@@ -55,7 +66,8 @@ async function call() {
     element("body").textContent = JSON.stringify(body, null, 2);
     element("answer").hidden = false;
     if (answer.status === 401) return over();
-    say(answer.ok ? `The API knows you as ${body.name || body.login || body.id}.` : `The API refuses: ${body.detail}`, "call");
+    if (!answer.ok) return say(`The API refuses: ${body.detail}`, "call");
+    say(`The API knows you as ${body.name || body.login || body.id}.`, "call", true);
   } catch {
     say("The API does not answer. Please try again soon.", "call");
   }
@@ -73,8 +85,9 @@ function tick() {
   setTimeout(tick, 1000);
 }
 
-function say(words, offered) {
-  if (element("said").textContent !== words) element("said").textContent = words;
+function say(words, offered, good = false) {
+  element("said").textContent = words;
+  element("said").classList.toggle("notice-good", good);
   for (const id of ["sign-in", "call"]) element(id).hidden = id !== offered;
 }
 
