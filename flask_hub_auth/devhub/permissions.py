@@ -31,7 +31,7 @@ def cache() -> Response:
     """
     who = caller()
     # What a service's own token is told is not written down: here a service holds nothing.
-    held = hub.people.held_by(who.person()) if who.service is None else {}
+    held = hub.people.held_by(who.person()) if who.user else {}
     if not hub.serves_permissions:
         raise RestError(404, "Not Found", "Permissions are not served here")
     entries = [

@@ -122,6 +122,8 @@ def test_a_key_that_is_new_belongs_to_the_service_that_is_named(visitor: Visitor
     assert held(visitor, "john", f"service:{{{hub.service_id}}}") == {"demo.new": ["p1"]}
     assert held(visitor, "john", f"service:{{{YOUTRACK_ID}}}")["JetBrains.YouTrack.NEW"] is True
     assert "p1" in hub.people.projects
+    hub.grant_permission("john", READ_ISSUE)
+    assert READ_ISSUE not in held(visitor, "john", f"service:{{{hub.service_id}}}")
 
 
 def test_whom_or_what_nobody_knows_is_named(hub: DevHub) -> None:
@@ -254,3 +256,8 @@ def test_a_service_of_a_name_that_is_taken_takes_the_place(visitor: Visitor, hub
     hub.grant_permission("john", "yt.read", "p1")
     assert held(visitor, "john", "service:{yt}") == {"yt.read": ["p1"]}
     assert YOUTRACK_ID not in hub.people.services
+
+
+def test_a_hub_s_own_service_may_be_called_youtrack(make_visitor: Callable[..., Visitor]) -> None:
+    hub = make_visitor(service_name="YouTrack").hub
+    assert list(hub.people.services) == [HUB_ID, hub.service_id]

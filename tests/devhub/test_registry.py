@@ -82,7 +82,9 @@ def test_a_hub_that_gives_no_secret_makes_public_clients(make_visitor: Callable[
     visitor = make_visitor(gives_secrets=False)
     made = visitor.post(f"{SERVICES}?fields=id,key,secret", json=MY_APP, auth=("admin", "admin")).get_json()
     assert made.keys() == {"type", "id", "key"}
-    visitor.hub.people.services[made["id"]].consent_required = False
+    service = visitor.hub.people.services[made["id"]]
+    assert service.secret is None
+    service.consent_required = False
     redirect_uri = "https://app.example/authorized"
     query = {"client_id": made["id"], "redirect_uri": redirect_uri, "scope": "Hub"}
     query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
@@ -167,6 +169,10 @@ def test_a_registration_that_makes_no_sense_is_refused_by_its_field(
 @pytest.mark.parametrize("body", ["[]", "1", "nonsense", ""])
 def test_a_body_that_is_no_object_is_a_bad_request(admin: Ask, body: str) -> None:
     assert admin("POST", "", data=body, content_type="application/json").status_code == 400
+
+
+def test_a_name_is_needed(admin: Ask) -> None:
+    assert refusal(admin("POST", "", json={"homeUrl": "https://app.example/"})) == (400, "bad_request", "name")
 
 
 def test_names_differ_by_case(admin: Ask) -> None:

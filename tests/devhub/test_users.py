@@ -95,6 +95,8 @@ def test_everybody_sees_all_of_themselves(visitor: Visitor) -> None:
     assert ask(visitor, f"/users/{JOHN}", "john").get_json()["profile"]["email"]["email"] == "john@example.com"
     assert ask(visitor, f"/users/{JOHN}/groups", "john").get_json()["total"] == 1
     assert ask(visitor, f"/users/{JANE}/groups", "john").status_code == 403
+    # The guest is nobody's self.
+    assert ask(visitor, f"/users/{stable_id('user', 'guest')}", None).status_code == 403
 
 
 def test_nobody_of_that_id_is_404_for_who_may_look(visitor: Visitor) -> None:
