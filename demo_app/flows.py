@@ -139,8 +139,9 @@ def consent() -> str:
     dev_hub = demo().dev_hub
     if dev_hub is None:
         return render_template("consent.html")
+    known = dev_hub.people.services
     answers = dev_hub.user(current_hub_user.login).approved.get(dev_hub.service_id, {})
-    allowed = {dev_hub.people.services[service_id].name: yes for service_id, yes in answers.items()}
+    allowed = {known[service_id].name: yes for service_id, yes in answers.items() if service_id in known}
     return render_template("consent.html", trusted=dev_hub.service.trusted, allowed=allowed)
 
 

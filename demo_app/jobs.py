@@ -55,18 +55,24 @@ class Jobs:
         threading.Thread(target=self._run, args=(app, job, ticket), name="job", daemon=True).start()
 
     def _run(self, app: Flask, job: Job, ticket: str) -> None:
-        with app.app_context():
-            for _ in range(self.times):
-                try:
-                    words = self._look(ticket)
-                except LoginRequired:
-                    job.ended = "It stopped: the login that gave it the ticket is over."
-                    return
-                except HubUnavailable:
-                    words = "Nobody answers now. It goes on trying."
-                except HubError:
-                    job.ended = "It stopped: Hub refused it."
-                    return
-                job.found.append((time.time(), words))
-                time.sleep(self.pause)
-        job.ended = "It is done."
+        ended = "It failed. The log says why."
+        try:
+            with app.app_context():
+                ended = self._looked(job, ticket)
+        finally:
+            job.ended = ended
+
+    def _looked(self, job: Job, ticket: str) -> str:
+        """Look as often as is allowed, and say why no more."""
+        for _ in range(self.times):
+            try:
+                words = self._look(ticket)
+            except LoginRequired:
+                return "It stopped: the login that gave it the ticket is over."
+            except HubUnavailable:
+                words = "Nobody answers now. It goes on trying."
+            except HubError:
+                return "It stopped: Hub refused it."
+            job.found.append((time.time(), words))
+            time.sleep(self.pause)
+        return "It is done."

@@ -57,7 +57,7 @@ function comeBack(answer) {
 // 3. Call the API. The cookie stays here: only the token counts.
 async function call() {
   if (Date.now() >= token.until) return over();
-  say("Calling …");
+  say("Calling …", "call");
   try {
     const headers = { Authorization: `Bearer ${token.value}`, Accept: "application/json" };
     const answer = await fetch(api, { headers, credentials: "omit", cache: "no-store" });
@@ -65,7 +65,7 @@ async function call() {
     element("status").textContent = `${answer.status} ${answer.statusText}`;
     element("body").textContent = JSON.stringify(body, null, 2);
     element("answer").hidden = false;
-    if (answer.status === 401) return over();
+    if (answer.status === 401) return say(`The API does not take this token: ${body.detail}`, "sign-in");
     if (!answer.ok) return say(`The API refuses: ${body.detail}`, "call");
     say(`The API knows you as ${body.name || body.login || body.id}.`, "call", true);
   } catch {

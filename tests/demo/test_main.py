@@ -226,6 +226,35 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -
         secret_key(tmp_path / "file")
 
 
+def test_an_untrusted_demo_lets_hub_ask(tmp_path: Path) -> None:
+    for value, trusted in (("1", False), ("0", True)):
+        ending, line = start({"DEMO_UNTRUSTED": value}, token_life=60, instance=tmp_path)
+        with ending, requests.Session() as visitor:
+            assert ("Allow Demo?" in sign_in(visitor, address_in(line)).text) == (not trusted)
+
+
+def test_the_help_names_the_environment_in_few_lines() -> None:
+    answer = run("--help")
+    assert answer.returncode == 0
+    for name in ("DEMO_TOKEN_LIFE", "DEMO_UNTRUSTED", "FLASK_HUB_URL", "flask hub register"):
+        assert name in answer.stdout
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_the_issues_service_is_there_also_where_its_port_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    monkeypatch.setattr("demo_app.serving.PORTS", [port := free_port()])
+    with listener("127.0.0.1") as other:
+        if taken:
+            monkeypatch.setattr("demo_app.serving.ISSUES_ABOVE", other - port)
+        ending, line = start({}, token_life=60, instance=tmp_path)
+        with ending, requests.Session() as visitor:
+            sign_in(visitor, address_in(line))
+            page = visitor.get(f"{address_in(line)}/issues", headers=PERSON, timeout=10)
+            assert "Count down aloud" in page.text
+
+
 # Wrong settings
 
 
