@@ -105,8 +105,13 @@ class Sealer:
 
     def mac(self, purpose: str, data: bytes) -> str:
         """A keyed digest of `data` under the current key, 43 characters."""
-        key = _derive(self._keys[self._current], b"", purpose)
-        return encode(hmac.digest(key, self._bound(b"", purpose, "") + data, "sha256"))
+        return self.macs(purpose, data)[0]
+
+    def macs(self, purpose: str, data: bytes) -> list[str]:
+        """The keyed digests of `data` under all keys, the current one first."""
+        bound = self._bound(b"", purpose, "") + data
+        keys = (_derive(key, b"", purpose) for key in reversed(self._keys.values()))
+        return [encode(hmac.digest(key, bound, "sha256")) for key in keys]
 
     def _bound(self, header: bytes, purpose: str, place: str) -> bytes:
         # Lengths before the parts, so that no two lists of parts give the same bytes.

@@ -72,7 +72,7 @@ class PendingLogins:
         count, size = 1, len(name) + len(value)
         gone = []
         # Signatures count seconds. Of one second, what browsers send last is newest (RFC 6265 section 5.4).
-        for other in sorted(reversed(others), key=lambda other: self._began(others[other]), reverse=True):
+        for other in sorted(others, key=lambda other: self._began(others[other]))[::-1]:
             count, size = count + 1, size + len(other) + len(others[other])
             if count > MOST or size > BUDGET:
                 gone.append(other)
