@@ -1,0 +1,72 @@
+"""A real Chromium, a demo that runs, and the people who visit it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from .scene import Demo, Person, running_demo
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Playwright's Chromium forgets pages at once; here it keeps them for the Back button, as people's browsers do."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        pytest.fail("There is no Chromium on this machine. On Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*QUIET.split(), "--no-first-run", "--disable-quic"],
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo, with tokens that outlive the tests."""
+    with running_demo(tmp_path_factory.mktemp("demo"), token_life=600) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="module")
+def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo, with tokens of the shortest life that the extension believes in."""
+    with running_demo(tmp_path_factory.mktemp("short"), token_life=5) as demo:
+        yield demo
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Callable[..., Person]]:
+    """Makes a person with a fresh browser. None of them may meet an error that the test does not name."""
+    people: list[Person] = []
+
+    def visit(demo: Demo, **options: object) -> Person:
+        people.append(Person(demo, chromium.new_context(**options)))  # type: ignore[arg-type]
+        return people[-1]
+
+    yield visit
+    troubles = [trouble for person in people for trouble in person.troubles]
+    for person in people:
+        person.context.close()
+    assert troubles == []
+
+
+@pytest.fixture
+def person(visit: Callable[..., Person], demo: Demo) -> Person:
+    """Somebody at the demo, who has never been there."""
+    return visit(demo)

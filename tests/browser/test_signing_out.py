@@ -1,0 +1,145 @@
+"""A person leaves: nothing private is left behind, and nothing they wrote is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+from .scene import FORM, HOME, Demo, Person, back, everything, fill_in, heading, pages_of, settle
+
+NOTE = "the plan for the spring"
+PRIVATE = ("Jane Doe", "jane@", "c6b6e9c6-0000-4000-8000-000000000001", NOTE)
+WRITTEN = "Dear diary,\nthis took me an hour to write."
+
+
+def private_words(page: Page) -> list[str]:
+    text = everything(page)
+    return [word for word in PRIVATE if word in text]
+
+
+def write_note(page: Page, text: str) -> None:
+    page.get_by_label("Your note").fill(text)
+    page.get_by_role("button", name="Keep it").click()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("banner").get_by_role("button", name="Sign out").click()
+
+
+def test_after_signing_out_back_and_reload_show_nothing_private_on_any_page(person: Person) -> None:
+    page = person.sign_in("/note")
+    write_note(page, NOTE)
+    private = [path for path, _ in pages_of(page) if private_words(page)]
+    assert {"/", "/me", "/developers", "/notes", "/panel"} <= set(private)
+    trail = person.tab("/note?form=1")
+    for path in private:
+        person.expects(403, path)
+        trail.goto(f"{person.demo.url}{path}?trail=1")
+        assert private_words(trail), path
+    sign_out(trail)
+    trail.wait_for_url(f"{person.demo.url}/")
+    assert private_words(trail) == []
+    for path in reversed(["/note", *private]):
+        back(trail)
+        settle(trail)
+        assert private_words(trail) == [], f"Back to {path}"
+        trail.reload()
+        settle(trail)
+        assert private_words(trail) == [], f"{path} loaded again"
+
+
+def test_after_signing_out_in_one_tab_the_others_show_nothing_private_at_back_or_reload(person: Person) -> None:
+    here = person.sign_in("/me")
+    write_note(person.tab("/note"), NOTE)
+    others = {path: person.tab(path) for path in ("/me", "/developers", "/notes", "/panel")}
+    gone_on = {path: person.tab(path) for path in others}
+    for page in gone_on.values():
+        person.open(page, "/?gone-on=1")
+    sign_out(here)
+    here.wait_for_url(f"{person.demo.url}/")
+    for path, page in others.items():
+        page.reload()
+        assert heading(page) == HOME
+        assert private_words(page) == [], f"{path} loaded again"
+    for path, page in gone_on.items():
+        back(page)
+        assert private_words(page) == [], f"Back to {path}"
+
+
+def test_after_signing_out_hub_asks_for_the_password_before_the_person_comes_in_again(person: Person) -> None:
+    page = person.sign_in("/me?wanted=1")
+    sign_out(page)
+    page.get_by_role("status").wait_for()
+    back(page)
+    page.get_by_role("main").get_by_role("link", name="Sign in again").click()
+    fill_in(page, "john")
+    page.wait_for_url(f"{person.demo.url}/me?wanted=1")
+    assert heading(page) == "John Roe"
+    assert private_words(page) == []
+
+
+def test_signing_out_ends_the_login_also_for_a_copy_of_its_cookie(person: Person, visit: Callable[..., Person]) -> None:
+    page = person.sign_in()
+    thief = visit(person.demo)
+    thief.context.add_cookies([cookie for cookie in person.context.cookies() if cookie["name"].startswith("hub_demo")])  # type: ignore[misc]
+    assert heading(thief.tab("/me")) == "Jane Doe"
+    sign_out(page)
+    page.wait_for_url(f"{person.demo.url}/")
+    assert thief.tab("/me").title() == FORM
+
+
+def test_signing_out_works_while_hub_does_not_answer(person: Person) -> None:
+    page = person.sign_in()
+    person.demo.control("faults", path="*", transport="refuse")
+    try:
+        sign_out(page)
+        page.wait_for_url(f"{person.demo.url}/")
+    finally:
+        person.demo.control("faults", "DELETE")
+    assert "You are signed out." in page.inner_text("main")
+
+
+# A form that meets an ended login
+
+
+def by_signing_out_elsewhere(person: Person) -> None:
+    other = person.tab("/logout")
+    other.get_by_role("main").get_by_role("button", name="Sign out").click()
+    other.wait_for_url(f"{person.demo.url}/")
+
+
+def by_hub(person: Person) -> None:
+    person.demo.control("revoke/jane")
+    time.sleep(5.1)
+
+
+@pytest.mark.parametrize("end_login", [by_signing_out_elsewhere, by_hub])
+def test_a_form_that_meets_an_ended_login_is_refused_kindly_and_keeps_its_text(
+    visit: Callable[..., Person], short_demo: Demo, end_login: Callable[[Person], None]
+) -> None:
+    person = visit(short_demo)
+    page = person.sign_in("/note")
+    page.get_by_label("Your note").fill(WRITTEN)
+    end_login(person)
+    person.expects(401, "/note")
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("heading", name="You were signed out").wait_for()
+    words = page.inner_text("main")
+    assert "Your input was not sent." in words
+    assert "Back button" in words
+
+    with person.context.expect_page() as opened:
+        page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    signing_in = opened.value
+    signing_in.wait_for_load_state()
+    if signing_in.title() == FORM:
+        fill_in(signing_in, "jane")
+    signing_in.wait_for_url(f"{short_demo.url}/**")
+    back(page)
+    assert page.get_by_label("Your note").input_value() == WRITTEN
+    page.get_by_role("button", name="Keep it").click()
+    page.wait_for_url(f"{short_demo.url}/notes")
+    assert page.locator(".written").first.inner_text() == WRITTEN

@@ -1,0 +1,95 @@
+"""Tokens end, and Hub goes away: a person who is signed in does not notice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Error
+
+from .scene import FAILED, SECONDS, Demo, Person, fill_in, heading
+
+LIFE = 5.1
+
+
+@pytest.fixture(autouse=True)
+def mended(short_demo: Demo) -> Iterator[None]:
+    yield
+    short_demo.control("faults", "DELETE")
+
+
+def test_the_token_is_renewed_after_its_life_without_the_person_noticing(
+    visit: Callable[..., Person], short_demo: Demo
+) -> None:
+    person = visit(short_demo)
+    page = person.sign_in("/me?renewed=1")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    before = short_demo.calls("refresh_token")
+    time.sleep(LIFE)
+    page.reload()
+    assert page.url == f"{short_demo.url}/me?renewed=1"
+    assert heading(page) == "Jane Doe"
+    assert "It renewed your token" in page.get_by_role("main").inner_text()
+    assert short_demo.calls("refresh_token") == before + 1
+    assert not [url for url in asked if "/api/rest/oauth2/" in url]
+
+
+def test_pages_go_on_while_hub_does_not_answer_and_all_is_well_afterwards(
+    visit: Callable[..., Person], short_demo: Demo
+) -> None:
+    person = visit(short_demo)
+    page = person.sign_in("/me")
+    # The picture comes from Hub too; without it the page is whole.
+    person.expects(FAILED, urlsplit(page.locator("img").evaluate("image => image.src")).path)
+    time.sleep(LIFE)
+    short_demo.control("faults", path="*", transport="refuse")
+    for path, title in (("/me", "Jane Doe"), ("/note", "Write a note"), ("/developers", "Welcome, Jane Doe")):
+        person.open(page, path)
+        assert heading(page) == title
+    person.open(page, "/me")
+    assert "Hub cannot be asked for a new one now. You stay signed in for a while." in page.inner_text("main")
+    before = short_demo.calls("refresh_token")
+    short_demo.control("faults", "DELETE")
+    deadline = time.monotonic() + SECONDS
+    # The extension spares a Hub that did not answer for a moment.
+    while short_demo.calls("refresh_token") == before and time.monotonic() < deadline:
+        person.open(page, "/me")
+        page.wait_for_timeout(200)
+    person.open(page, "/me")
+    assert "A request shortly before that, or any time after it, brings a new one." in page.inner_text("main")
+
+
+def test_a_sign_in_while_hub_does_not_answer_ends_on_one_kind_page_and_works_afterwards(
+    visit: Callable[..., Person], short_demo: Demo
+) -> None:
+    person = visit(short_demo)
+    person.expects(503, "/authorized")
+    page = person.tab("/me?later=1")
+    # Hub takes the password and sends the browser back, and answers nothing else.
+    for path in ("/api/rest/oauth2/interactive/login", "/api/rest/oauth2/auth"):
+        short_demo.control("faults", path=path, delay=0)
+    short_demo.control("faults", path="*", transport="refuse")
+    fill_in(page, "jane")
+    page.get_by_role("heading", name="Hub does not answer").wait_for()
+    words = page.inner_text("main")
+    assert "Please try again soon." in words
+    assert "HUB-201" in words
+    short_demo.control("faults", "DELETE")
+    page.get_by_role("main").get_by_role("link").first.click()
+    page.wait_for_url(f"{short_demo.url}/me?later=1")
+    assert heading(page) == "Jane Doe"
+
+
+def test_who_met_no_hub_at_all_tries_again_and_signs_in(visit: Callable[..., Person], short_demo: Demo) -> None:
+    """Between the demo and Hub the browser is alone, and shows a page of its own."""
+    person = visit(short_demo)
+    person.expects(FAILED, urlsplit(short_demo.hub).path + "/api/rest/oauth2/auth")
+    page = person.tab("/")
+    short_demo.control("faults", path="*", transport="refuse")
+    with pytest.raises(Error, match="ERR_"):
+        person.open(page, "/me?later=2")
+    short_demo.control("faults", "DELETE")
+    person.sign_in("/me?later=2")
