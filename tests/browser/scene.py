@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, R
 ROOT = Path(__file__).parents[2]
 FORM = "Sign in · dev Hub"
 HOME = "Sign in with Hub"
-SECONDS = 15
+SECONDS = 30
 FAILED = -1
 """In place of a status: there was no answer."""
 
@@ -182,14 +182,12 @@ def pages_of(page: Page, start: str = "/") -> Iterator[tuple[str, int]]:
         path = waiting.pop(0)
         answer = page.goto(origin + path)
         assert answer, path
-        if not answer.headers["content-type"].startswith("text/html"):
-            continue
         settle(page)
         assert page.url.startswith(origin), f"{path} leads away to {page.url}"
         yield path, answer.status
         for link in page.locator("a[href]").evaluate_all("all => all.map(each => each.href)"):
             parts = urlsplit(link)
-            if link.startswith(f"{origin}/") and parts.path not in known:
+            if link.startswith(f"{origin}/") and parts.path not in known and "/static/" not in parts.path:
                 known.add(parts.path)
                 waiting.append(parts.path)
 
