@@ -55,6 +55,8 @@ def issues() -> str:
 @hub_login_required
 def file_issue() -> Answer:
     """File one: its reporter is whose token it is, whatever a form could say."""
+    if not has_issues():
+        return redirect(url_for(".issues"), 303)
     given = {name: request.form.get(name, "") for name in ("project", "summary")}
     answer = hub.as_user(ISSUES).post("/api/issues", json=given)
     if not answer.ok:

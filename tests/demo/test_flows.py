@@ -395,6 +395,7 @@ def test_beside_a_real_hub_the_other_pages_say_what_to_do_there(beside_real_hub:
     assert "An administrator of Hub decides that" in words(beside_real_hub.get("/consent", as_="jane"))
     assert beside_real_hub.post("/consent", data={"trusted": "no"}).request.path == "/consent"
     assert dev_hub.service.trusted
+    assert beside_real_hub.post("/issues", data={"summary": "x"}).request.path == "/issues"
     assert beside_real_hub.post("/summary").request.path == "/panel"
     assert "In the background" not in beside_real_hub.get("/panel").text
     assert "<code>http://localhost:5000/api</code>" in beside_real_hub.get("/api").text

@@ -19,6 +19,8 @@ from demo_app.serving import start
 
 ROOT = Path(__file__).parents[2]
 
+ONCE = "Once, in a terminal of its own"
+
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 
 # What "make demo" installs: the command with the group of this package.
@@ -57,12 +59,12 @@ def shell(folder: Path, *lines: str, **environ: str) -> subprocess.CompletedProc
 
 
 def test_a_token_of_the_service_itself_opens_the_projects(commands: dict[str, str], tmp_path: Path) -> None:
-    done = shell(tmp_path, commands["Once in each terminal"], commands["A script on behalf of itself"])
+    done = shell(tmp_path, commands[ONCE], commands["A script on behalf of itself"])
     assert json.loads(done.stdout)["projects"][0]["key"] == "APOLLO", done.stderr
 
 
 def test_a_token_of_a_person_opens_the_api(commands: dict[str, str], tmp_path: Path) -> None:
-    lines = commands["Once in each terminal"], commands["A script on behalf of a person"]
+    lines = commands[ONCE], commands["A script on behalf of a person"]
     assert json.loads(shell(tmp_path, *lines, HUB_PASSWORD="jane").stdout)["login"] == "jane"
     done = shell(tmp_path, *lines, HUB_PASSWORD="wrong")
     assert "Hub does not take this" in done.stderr
