@@ -16,6 +16,14 @@ if t.TYPE_CHECKING:
 
     from ..config import HubConfig
 
+# The scheme ends where no letter of a scheme follows (RFC 9110 section 5.6.2). Behind anything but a space stands no
+# token, but what begins so is meant as one, and must not leave the decision to the cookie.
+_BEARER: t.Final = re.compile(
+    r"\s*bearer(?![\w!#$%&'*+.^`|~-])(?: (?P<token>.*))?", re.IGNORECASE | re.ASCII | re.DOTALL
+)
+# Servers join two headers with a comma.
+_TWO_HEADERS: t.Final = re.compile(r",\s*bearer\s", re.IGNORECASE)
+
 
 def arguments(request: Request) -> MultiDict[str, str]:
     """The query; nothing where it holds bytes that are no text, at which Werkzeug's own reading stumbles."""
@@ -52,15 +60,16 @@ def presented_token(request: Request) -> str | None:
 
     :raises BearerMalformed: it is presented in two ways at once
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    header = request.headers.get("Authorization", "")
+    if _TWO_HEADERS.search(header):
+        raise BearerMalformed("Two tokens are presented.")
+    found = _BEARER.match(header)
+    if found is None:
         return None
     is_form = request.mimetype == "application/x-www-form-urlencoded"
     if "access_token" in arguments(request) or (is_form and "access_token" in request.form):
         raise BearerMalformed("A token is presented in the header and in an address or form as well.")
-    if re.search(r",\s*bearer\s", token, re.IGNORECASE):
-        raise BearerMalformed("Two tokens are presented.")
-    return token
+    return found["token"] or ""
 
 
 def is_foreign_host(request: Request, config: HubConfig) -> bool:
