@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote_plus
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -53,6 +53,9 @@ class SignedToken:
             decoded = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
             return None
+        # Its last letter has bits that stand for nothing: a token must not have several spellings.
+        if base64.b64encode(decoded).decode() != signature:
+            return None
         data = f"{end}.{client}.{user}.{spelled}".encode()
         return cls(int(end) / 1000, user or None, frozenset(scope), data, version, decoded)
 
@@ -69,6 +72,7 @@ class HubKeys:
         self._lock = threading.Lock()
         self._keys: dict[str, DSAPublicKey] = {}
         self._asked_at = float("-inf")
+        self._failed = False
 
     def verify(self, token: SignedToken) -> bool:
         """Whether Hub signed this token.
@@ -90,21 +94,27 @@ class HubKeys:
             return known
         with self._lock:
             known = self._keys.get(version)
-            pause = KEY_PAUSE if self._keys else FAILED_PAUSE
+            pause = FAILED_PAUSE if self._failed else KEY_PAUSE
             if known is None and not 0 <= self._clock() - self._asked_at < pause:
-                self._read()
-            elif not self._keys:
+                self._failed = True
+                try:
+                    self._read()
+                    self._failed = False
+                finally:
+                    # After the call, which may have taken long: whoever waited for it must not wait once more.
+                    self._asked_at = self._clock()
+            elif known is None and self._failed:
+                # Nobody can say whether the token is good, so it must not be called bad.
                 raise HubUnavailable("Hub's key could not be read a moment ago.", retry_after=FAILED_PAUSE)
             return self._keys.get(version)
 
     def _read(self) -> None:
-        self._asked_at = self._clock()
         answer = self._transport.request("GET", KEY_PATH)
         answer.raise_for_status()
         version, _, spki = answer.body.decode("ascii", "replace").strip().partition(".")
         try:
             key = load_der_public_key(base64.b64decode(spki, validate=True))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise HubProtocolError("Hub's key is not '<version>.<base64 of the key>'.") from None
         if not isinstance(key, DSAPublicKey):
             raise HubProtocolError("Hub's key is not a DSA key.")
