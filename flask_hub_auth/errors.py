@@ -51,14 +51,14 @@ CODES: t.Final[dict[str, tuple[str, str]]] = {
         "Hub signed you in several times, but your browser did not keep the result. The usual causes: cookies are"
         " blocked, this site is open under another address than the one it is set up for, or a clock is wrong.",
     ),
-    "HUB-110": ("Access was refused at Hub", "Hub says that access was not granted."),
+    "HUB-110": ("Access was refused at Hub", "Access was not granted there: it was refused, or the account is banned."),
     "HUB-111": ("This account is banned", "Hub says that this account is banned. An administrator of Hub can help."),
     "HUB-112": ("Guests cannot sign in", "Hub answered with its guest account. Please sign in with an account."),
     "HUB-113": (
         "Your account is not admitted here",
         "Only members of certain groups may sign in. An administrator of Hub can add you.",
     ),
-    "HUB-201": ("Hub does not answer", "The server that knows your account cannot be reached. Please try again soon."),
+    "HUB-201": ("Hub does not answer", "Hub, or a service beside it, cannot be reached. Please try again soon."),
     "HUB-202": ("Hub gave an unusable answer", "The server that knows your account answered something unexpected."),
     "HUB-203": ("Hub refuses this service", "This site is not set up correctly at Hub. Its administrators can help."),
     "HUB-301": ("Sign-ins cannot be looked up", "The place where sign-ins are kept does not answer. Try again soon."),

@@ -50,6 +50,7 @@ class Presented:
     user_at: float = 0.0
     permissions: HubPermissions | None = field(default=None, repr=False)
     permissions_at: float = 0.0
+    refused_until: float = 0.0
 
 
 class BearerTokens:
@@ -85,6 +86,12 @@ class BearerTokens:
             raise _bad("The token has characters or a length that Hub's tokens have not.")
         name = self._sealer.mac("bearer-cache", text.encode())
         known = self._remembered(name)
+        # Once for all who present it at this moment.
+        return known or t.cast(Presented, self._calls.call(name, lambda: self._first_seen(name, text)))
+
+    def _first_seen(self, name: str, text: str) -> Presented:
+        # Somebody else may have asked between our look and our turn.
+        known = self._remembered(name)
         if known is not None:
             return known
         signed = SignedToken.parse(text)
@@ -110,7 +117,7 @@ class BearerTokens:
     def _read_user(self, presented: Presented) -> None:
         user = self._asked(presented, self._directory.user)
         if user.id != presented.user_id or user.banned or user.guest:
-            raise _bad("Hub calls the person behind the token banned or guest.")
+            raise self._refused(presented, "Hub calls the person behind the token banned or guest.")
         presented.user, presented.user_at = user, self._clock()
 
     def permissions(self, presented: Presented) -> HubPermissions:
@@ -126,10 +133,16 @@ class BearerTokens:
         presented.permissions_at = self._clock()
 
     def _asked(self, presented: Presented, ask: t.Callable[[Secret], T]) -> T:
+        if self._clock() < presented.refused_until:
+            raise _bad("Hub has just refused the token.")
         try:
             return ask(presented.token)
         except TokenRejected:
-            raise _bad("Hub does not take the token any more.") from None
+            raise self._refused(presented, "Hub does not take the token any more.") from None
+
+    def _refused(self, presented: Presented, why: str) -> LoginRequired:
+        presented.refused_until = self._clock() + REFUSED_SECONDS
+        return _bad(why)
 
     def _checked(self, signed: SignedToken, token: Secret) -> Presented:
         if self._clock() >= signed.ends_at + SKEW:
@@ -141,16 +154,12 @@ class BearerTokens:
         return Presented(token, signed.user_id, signed.ends_at + SKEW, signed.scope)
 
     def _looked_up(self, name: str, token: Secret) -> Presented:
-        """Ask Hub about a token, once for all who present it at this moment."""
         if not self._warned:
             self._warned = True
             log.warning("HUB_BEARER is 'any': tokens are accepted whose audience nobody can check.")
-        return t.cast(Presented, self._calls.call(name, lambda: self._asked_once(name, token)))
-
-    def _asked_once(self, name: str, token: Secret) -> Presented:
-        known = self._remembered(name)
-        if known is not None:
-            return known
+        # A token that was good a moment ago is not an unknown one: a flood of junk must not keep it out.
+        if name not in self._known:
+            self._spend()
         try:
             return self._keep(name, self._asked_about(token))
         except LoginRequired:
@@ -158,7 +167,6 @@ class BearerTokens:
             raise
 
     def _asked_about(self, token: Secret) -> Presented:
-        self._spend()
         now = self._clock()
         presented = Presented(token, "", now + self._config.bearer_ttl)
         try:
@@ -190,7 +198,8 @@ class BearerTokens:
                 return None
             ends_at = known if isinstance(known, float) else known.ends_at
             if self._clock() >= ends_at:
-                del self._known[name]
+                if isinstance(known, float):
+                    del self._known[name]
                 return None
             self._known.move_to_end(name)
         if isinstance(known, float):

@@ -6,6 +6,7 @@ import typing as t
 
 from flask import Response, after_this_request, request, session
 
+from ..config import HUB_ID
 from ..errors import AccessDenied, HubProblem, HubRefused, HubUnavailable, LoginFailed, TokenRejected, log
 from ..hub import HubRest
 from ..model import HubToken, HubUser
@@ -164,6 +165,9 @@ def _asked(answer: dict[str, str], pending: Pending) -> tuple[HubToken, HubUser]
         rest = HubRest(hub.config.url, token.access_token, transport=hub.transport)
         return token, rest.me(hub.config.user_fields)
     except TokenRejected as refusal:
+        if HUB_ID in hub.config.scope and token.scope and HUB_ID not in token.scope.split():
+            # Of a service that is not trusted people may grant less than it asks for.
+            raise AccessDenied("The person granted no access to Hub itself.", hub_code="HUB-110") from None
         # A token that Hub has just given and does not take: Hub itself is missing in its scope.
         raise HubRefused("invalid_scope", "users/me refuses the new token; HUB_SCOPE needs Hub's own id") from refusal
 
