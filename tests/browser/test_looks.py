@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -23,13 +24,24 @@ VIEWS = (("wide", "light"), ("wide", "dark"), ("narrow", "light"))
 KINDS = ("structure", "contrast", "width", "targets")
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän" * 4 + " and a line\nof its own"
 
-Problems = dict[str, dict[str, list[str]]]
+
+@dataclass
+class Looks:
+    """What is wrong with each page, by kind; what people met on the console and in failed requests; and how high the
+    navigation of each page is."""
+
+    problems: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+    bars: dict[str, float] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[str]:
+        return [f"{name}: {problem}" for name, problems in self.problems.items() for problem in problems[kind]]
 
 
 @pytest.fixture(scope="module")
-def looks(chromium: Browser, demo: Demo) -> tuple[Problems, list[str]]:
-    """What is wrong with each page, by kind; and what people met on the console and in failed requests."""
-    found: Problems = {}
+def looks(chromium: Browser, demo: Demo) -> Looks:
+    """All pages, looked at once."""
+    looks = Looks()
     people: list[Person] = []
 
     def visit() -> Person:
@@ -37,21 +49,23 @@ def looks(chromium: Browser, demo: Demo) -> tuple[Problems, list[str]]:
         return people[-1]
 
     for name, page in every_page(demo, visit):
-        assert name not in found, name
-        found[name] = {kind: [] for kind in KINDS}
+        assert name not in looks.problems, name
+        looks.problems[name] = {kind: [] for kind in KINDS}
         for size, scheme in VIEWS:
             page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             for kind, problems in page.evaluate(LOOKS).items():
-                found[name][kind] += [f"{size} and {scheme}: {problem}" for problem in problems]
+                looks.problems[name][kind] += [f"{size} and {scheme}: {problem}" for problem in problems]
             if PICTURES:
-                file = f"{len(found):02} {re.sub('[^a-z0-9]+', '-', name.lower())} {size} {scheme}.png"
+                file = f"{len(looks.problems):02} {re.sub('[^a-z0-9]+', '-', name.lower())} {size} {scheme}.png"
                 page.screenshot(path=Path(PICTURES, file), full_page=True)
         page.set_viewport_size(SIZES["wide"])  # type: ignore[arg-type]
-    troubles = [trouble for person in people for trouble in person.troubles]
+        if page.url.startswith(demo.url):
+            looks.bars[name] = page.locator("nav").evaluate("nav => nav.getBoundingClientRect().height")
+    looks.troubles = [trouble for person in people for trouble in person.troubles]
     for person in people:
         person.context.close()
-    return found, troubles
+    return looks
 
 
 def every_page(demo: Demo, visit: Callable[[], Person]) -> Iterator[tuple[str, Page]]:
@@ -148,32 +162,32 @@ def pages_after_the_login(person: Person) -> Iterator[tuple[str, Page]]:
     yield "form after signing out", page
 
 
-def problems_of(looks: tuple[Problems, list[str]], kind: str) -> list[str]:
-    return [f"{name}: {problem}" for name, problems in looks[0].items() for problem in problems[kind]]
+def test_every_page_has_one_heading_landmarks_labels_a_language_and_a_title(looks: Looks) -> None:
+    assert looks.of("structure") == []
 
 
-def test_every_page_has_one_heading_landmarks_labels_a_language_and_a_title(looks: tuple[Problems, list[str]]) -> None:
-    assert problems_of(looks, "structure") == []
+def test_all_text_stands_out_from_its_ground_in_light_and_dark(looks: Looks) -> None:
+    assert looks.of("contrast") == []
 
 
-def test_all_text_stands_out_from_its_ground_in_light_and_dark(looks: tuple[Problems, list[str]]) -> None:
-    assert problems_of(looks, "contrast") == []
+def test_no_page_scrolls_sideways_at_360_pixels(looks: Looks) -> None:
+    assert looks.of("width") == []
 
 
-def test_no_page_scrolls_sideways_at_360_pixels(looks: tuple[Problems, list[str]]) -> None:
-    assert problems_of(looks, "width") == []
+def test_everything_to_press_is_large_enough_for_a_finger(looks: Looks) -> None:
+    assert looks.of("targets") == []
 
 
-def test_everything_to_press_is_large_enough_for_a_finger(looks: tuple[Problems, list[str]]) -> None:
-    assert problems_of(looks, "targets") == []
+def test_the_navigation_stays_where_it_is_from_page_to_page(looks: Looks) -> None:
+    assert len(set(looks.bars.values())) == 1, looks.bars
 
 
-def test_no_page_writes_on_the_console_or_misses_a_file(looks: tuple[Problems, list[str]]) -> None:
-    assert looks[1] == []
+def test_no_page_writes_on_the_console_or_misses_a_file(looks: Looks) -> None:
+    assert looks.troubles == []
 
 
-def test_the_pages_are_the_ones_that_people_meet(looks: tuple[Problems, list[str]]) -> None:
+def test_the_pages_are_the_ones_that_people_meet(looks: Looks) -> None:
     """The links of the home page lead to all of them."""
-    linked = {name.removesuffix(" for jane") for name in looks[0] if name.endswith(" for jane")}
+    linked = {name.removesuffix(" for jane") for name in looks.problems if name.endswith(" for jane")}
     assert {"/", "/me", "/developers", "/administrators", "/note", "/notes", "/panel"} <= linked
-    assert len(looks[0]) > 30
+    assert len(looks.problems) > 30
