@@ -30,10 +30,15 @@ class WatchedStore:
         self.locks: Locks = store.locks
         self.reads = self.writes = self.refused = 0
         self.refuses = False
+        self.after_read: Callable[[], object] = lambda: None
+        """Called once, by whoever reads next, after the read: so that a test can let others go first."""
 
     def get(self, key: str) -> bytes | None:
         self.reads += 1
-        return self._store.get(key)
+        found = self._store.get(key)
+        after_read, self.after_read = self.after_read, lambda: None
+        after_read()
+        return found
 
     def put(self, key: str, data: bytes, seconds: int) -> None:
         if self.refuses:
@@ -96,9 +101,9 @@ class Site:
 
 
 def make_site(
-    hub: DevHub, store: Store, clock: Callable[[], float], secret: str | None = None, **settings: Any
+    hub: DevHub, store: Store, clock: Callable[[], float], *, lifetime: float | None = None, **settings: Any
 ) -> Site:
-    """A service at `hub` that keeps its logins in `store`."""
+    """A service at `hub` that keeps its logins in `store`, there for `lifetime` seconds where that is given."""
     given = {
         "SECRET_KEY": KEY,
         "HUB_URL": hub.url,
@@ -121,7 +126,7 @@ def make_site(
         watched,
         Sealer(config.secret_keys, (config.url, config.service_id)),
         clock=clock,
-        lifetime=config.login_lifetime,
+        lifetime=lifetime or config.login_lifetime,
     )
     oauth = HubOAuth(config.url, config.service_id, ask_secret, transport=transport, clock=clock)
     keeper = TokenKeeper(
@@ -133,7 +138,7 @@ def make_site(
         on_refreshed=lambda user_id: site.refreshed.append(user_id),
         on_ended=lambda user_id, reason: site.ended.append((user_id, reason)),
     )
-    site = Site(hub, watched, keeper, read_user, secret=secret or hub.service_secret or "")
+    site = Site(hub, watched, keeper, read_user, secret=hub.service_secret or "")
     return site
 
 

@@ -322,7 +322,8 @@ def asked(connection: http.client.HTTPConnection, path: str, headers: dict[str, 
         body = json.loads(content)
     except ValueError:
         body = {"text": content.decode(errors="replace")}
-    return Answer(response.status, body, dict(response.headers.items()), time.monotonic() - began)
+    headers = {name: ", ".join(response.headers.get_all(name, [])) for name in response.headers}
+    return Answer(response.status, body, headers, time.monotonic() - began)
 
 
 def cookie_of(browser: requests.Session, url: str) -> dict[str, str]:
