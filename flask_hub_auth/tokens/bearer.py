@@ -110,11 +110,13 @@ class BearerTokens:
         if presented.scope is not None and HUB_ID not in presented.scope:
             # Hub's REST would refuse it, and nobody else knows a name.
             return HubUser(id=presented.user_id, login="")
-        if presented.user is None or self._clock() >= presented.user_at + self._config.bearer_ttl:
+        if presented.user is None or self._is_old(presented.user_at):
             self._calls.call((id(presented), "user"), lambda: self._read_user(presented))
         return presented.user or ANONYMOUS
 
     def _read_user(self, presented: Presented) -> None:
+        if presented.user is not None and not self._is_old(presented.user_at):
+            return
         user = self._asked(presented, self._directory.user)
         if user.id != presented.user_id or user.banned or user.guest:
             raise self._refused(presented, "Hub calls the person behind the token banned or guest.")
@@ -124,13 +126,18 @@ class BearerTokens:
         """What the person behind a token may do, asked at most once per ``HUB_BEARER_TTL``."""
         if presented.scope is not None and HUB_ID not in presented.scope:
             return HubPermissions()
-        if presented.permissions is None or self._clock() >= presented.permissions_at + self._config.bearer_ttl:
+        if presented.permissions is None or self._is_old(presented.permissions_at):
             self._calls.call((id(presented), "permissions"), lambda: self._read_permissions(presented))
         return presented.permissions or HubPermissions()
 
     def _read_permissions(self, presented: Presented) -> None:
+        if presented.permissions is not None and not self._is_old(presented.permissions_at):
+            return
         presented.permissions = self._asked(presented, self._directory.permissions)
         presented.permissions_at = self._clock()
+
+    def _is_old(self, at: float) -> bool:
+        return self._clock() >= at + self._config.bearer_ttl
 
     def _asked(self, presented: Presented, ask: t.Callable[[Secret], T]) -> T:
         if self._clock() < presented.refused_until:
