@@ -47,8 +47,8 @@ class SignedToken:
             return None
         end, client, user, scopes, version, signature = found.groups()
         scope = [unquote_plus(entry, errors="replace") for entry in scopes.split(" ")]
-        # Hub signs the canonical spelling; another spelling of the same scope is not what was signed.
-        spelled = " ".join(quote_plus(entry, safe="*") for entry in scope)
+        # Hub signs the spelling of Java's URLEncoder; another one of the same scope is not what was signed.
+        spelled = " ".join(quote_plus(entry, safe="*").replace("~", "%7E") for entry in scope)
         try:
             decoded = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
