@@ -21,6 +21,10 @@ EARLY: t.Final = 10
 """Seconds before its end from which on a token of the service's own is replaced."""
 _ALWAYS_GET: t.Final = {301: ("POST",), 302: ("POST",), 303: ("POST", "PUT", "PATCH", "DELETE")}
 
+_OF_A_BODY: t.Final = ("data", "json", "files")
+_FOR_THE_SERVICE: t.Final = ("auth", "cookies", "cert")
+"""What a caller gives to identify itself: no redirect carries it to another place, as none carries the token."""
+
 
 class TokenSource(t.Protocol):
     """Where a client has its token from."""
@@ -83,7 +87,8 @@ class ServiceTokens:
         :raises HubRefused: Hub gives this service no token, for example because it is not trusted
         """
         known = self._good(scope, refused)
-        return (known or self._calls.call(scope, lambda: self._asked(scope, refused))).access_token
+        # Not together with those who would take the refused one.
+        return (known or self._calls.call((scope, refused), lambda: self._asked(scope, refused))).access_token
 
     def _good(self, scope: tuple[str, ...], refused: Secret | None) -> HubToken | None:
         known = self._tokens.get(scope)
@@ -126,10 +131,11 @@ class ServiceClient:
 
     def request(self, method: str, path: str, **how: t.Any) -> Response:
         """Send `method` to `path`. `how`: what `requests.request` takes; `timeout` defaults to ``HUB_TIMEOUT``."""
-        url = self._address(path)
+        method, url = method.upper(), self._address(path)
         token = self._source.token()
         answer = self._followed(method, url, token, how)
-        if answer.status_code != 401 or not _can_repeat(how):
+        # What another place says, where a redirect led to, says nothing about the token.
+        if answer.status_code != 401 or not self._is_own(answer.url) or not _can_repeat(how):
             return answer
         other = self._source.renewed(token)
         if other is None or other == token:
@@ -162,14 +168,19 @@ class ServiceClient:
         follow = how.get("allow_redirects", method != "HEAD")
         how = {name: value for name, value in how.items() if name != "allow_redirects"}
         for _ in range(MOST_REDIRECTS):
-            answer = self._wire.send(method, url, token if self._is_own(url) else None, **how)
+            own = self._is_own(url)
+            sent = how if own else {name: value for name, value in how.items() if name not in _FOR_THE_SERVICE}
+            answer = self._wire.send(method, url, token if own else None, **sent)
             target = answer.headers.get("Location")
             if not follow or answer.status_code not in (301, 302, 303, 307, 308) or not target:
                 return answer
+            becomes_get = method in _ALWAYS_GET.get(answer.status_code, ())
+            if not becomes_get and not _can_repeat(how):
+                return answer
             answer.close()
             url = urljoin(url, target)
-            if method in _ALWAYS_GET.get(answer.status_code, ()):
-                method, how = "GET", {name: how[name] for name in ("headers", "timeout", "stream") if name in how}
+            if becomes_get:
+                method, how = "GET", {name: value for name, value in how.items() if name not in _OF_A_BODY}
             how = {name: value for name, value in how.items() if name != "params"}
         raise HubUnavailable(f"The service {self._url} sends every call to another place.")
 
