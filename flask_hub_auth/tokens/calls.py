@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import typing as t
 from concurrent.futures import Future
@@ -18,6 +19,8 @@ class SharedCalls(t.Generic[T]):
 
     def call(self, question: t.Hashable, ask: t.Callable[[], T]) -> T:
         """What `ask` answers; asked by whoever comes first."""
+        # A forked process has no thread that would answer what was under way.
+        question = (os.getpid(), question)
         with self._guard:
             under_way = self._under_way.get(question)
             if under_way is None:
