@@ -76,7 +76,8 @@ def finish(response: Response) -> Response:
     known = known_identity()
     if known is None or not known.user:
         return response
-    settle_trips(response)
+    if not known.bearer:
+        settle_trips(response)
     if "Cache-Control" not in response.headers:
         response.cache_control.private = True
     elif response.cache_control.public and _sets_cookie(response):
