@@ -38,13 +38,13 @@ class PermissionKeeper:
         if self._age(login) >= self._keeper.config.user_ttl:
             login = self._read_by_one(handle, login)
         known = login.permissions
-        if known is None or self._age(login) >= self._keeper.config.user_ttl + self._keeper.config.outage_grace:
+        if known is None or self._is_too_old(login):
             raise HubUnavailable("What a person may do could not be read.")
         return known
 
     def _read_by_one(self, handle: bytes, login: Login) -> Login:
-        # Who knows nothing yet waits for whoever is at it; the others go on with what they know.
-        wait = self._keeper.config.timeout + 4 if login.permissions is None else 0
+        # Who knows nothing, or nothing to decide by, waits for whoever is at it; the others go on with what they know.
+        wait = self._keeper.config.timeout + 4 if self._is_too_old(login) else 0
         with self._keeper.renewing(handle, login, wait) as mine:
             again = self._living(handle)
             if not mine or self._age(again) < self._keeper.config.user_ttl:
@@ -68,6 +68,9 @@ class PermissionKeeper:
         if login is None:
             raise LoginRequired("The login is over.")
         return login
+
+    def _is_too_old(self, login: Login) -> bool:
+        return self._age(login) >= self._keeper.config.user_ttl + self._keeper.config.outage_grace
 
     def _age(self, login: Login) -> float:
         return self._clock() - login.permissions_at if login.permissions is not None else float("inf")
