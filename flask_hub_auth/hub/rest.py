@@ -66,8 +66,10 @@ class HubRest:
         return _Reader(answer).needed(answer.json(), "id"), Secret(secret) if secret else None
 
     def update(self, service_id: str, home_url: str, redirect_uris: t.Sequence[str], *, trusted: bool = False) -> None:
-        """Change a registered service. Its name, secret and what it said about itself stay."""
+        """Change a registered service. Its name, secret and what it said about itself stay, and so does its trust."""
         fields = _service(None, home_url, redirect_uris, trusted, {})
+        if not trusted:
+            del fields["trusted"]
         self._post(f"/api/rest/services/{quote(service_id, safe='')}", fields)
 
     def service_named(self, name: str) -> str | None:
