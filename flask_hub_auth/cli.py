@@ -175,6 +175,9 @@ def _one_sentence() -> t.Iterator[None]:
     except HubError as error:
         click.echo(_words(error), err=True)
         sys.exit(1)
+    except UnicodeError:
+        click.echo("What was given is no text in UTF-8.", err=True)
+        sys.exit(1)
 
 
 def _words(error: HubError) -> str:
