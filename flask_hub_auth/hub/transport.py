@@ -7,7 +7,6 @@ The only module that knows requests' and urllib3's exceptions. What leaves it is
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import re
 import socket
@@ -193,15 +192,12 @@ def open_session(hub_url: str) -> requests.Session:
     return session
 
 
-@contextlib.contextmanager
-def translated(url: str) -> t.Iterator[None]:
-    """Failures of the library in here are raised as `HubUnavailable`, without the address's path and query."""
+def translated(url: str, send: t.Callable[[], requests.Response]) -> requests.Response:
+    """What `send` gives; failures of the library as `HubUnavailable`, without the address's path and query."""
     try:
-        yield
+        return send()
     except _FAILURES as error:
         failure = HubUnavailable(f"{urlsplit(url).hostname} could not be asked: {_plainly(list(_causes(error)))}.")
-    else:
-        return
     # Raised out here, so that it does not lead to the library's error, which holds the request.
     raise failure
 

@@ -42,8 +42,10 @@ class Wire:
         headers = {name: value for name, value in given.items() if name.lower() != "authorization"}
         headers |= transport.authorization(token)
         how = {"timeout": self._timeout, "verify": self._verify, "proxies": self._proxies, **how}
-        with transport.translated(url):
-            return self._session(url).request(method, url, headers=headers, allow_redirects=False, **how)
+        session = self._session(url)
+        return transport.translated(
+            url, lambda: session.request(method, url, headers=headers, allow_redirects=False, **how)
+        )
 
     def _session(self, url: str) -> requests.Session:
         if self._http is not None:
@@ -51,6 +53,8 @@ class Wire:
         process = os.getpid()
         if process not in self._sessions:
             session = transport.open_session(url)
+            # Even where it follows none it prepares the next call, and stumbles over an address that is none.
+            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
             for prefix in ("https://", "http://"):
                 # These calls keep to requests' own timeouts, which the application may set.
                 session.mount(prefix, HTTPAdapter(pool_connections=8, pool_maxsize=32))

@@ -178,11 +178,17 @@ class ServiceClient:
             if not becomes_get and not _can_repeat(how):
                 return answer
             answer.close()
-            url = urljoin(url, target)
+            url = self._joined(url, target)
             if becomes_get:
                 method, how = "GET", {name: value for name, value in how.items() if name not in _OF_A_BODY}
             how = {name: value for name, value in how.items() if name != "params"}
         raise HubUnavailable(f"The service {self._url} sends every call to another place.")
+
+    def _joined(self, url: str, target: str) -> str:
+        try:
+            return urljoin(url, target)
+        except ValueError:
+            raise HubUnavailable(f"The service {self._url} sends the call to what is no address.") from None
 
     def _address(self, path: str) -> str:
         if any(ord(char) <= 0x20 or char == "\\" or ord(char) == 0x7F for char in path):
