@@ -22,19 +22,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Playwright's Chromium forgets pages at once; here it keeps them for the Back button, as people's browsers do."""
+def launch() -> Iterator[Callable[..., Browser]]:
+    """Starts the Chromium of this machine."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         pytest.fail("There is no Chromium on this machine. On Debian: apt-get install chromium")
+    arguments = [*QUIET.split(), "--no-first-run", "--disable-quic"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[*QUIET.split(), "--no-first-run", "--disable-quic"],
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield browser
-        browser.close()
+        browsers = []
+
+        def launch(**options: object) -> Browser:
+            browsers.append(playwright.chromium.launch(executable_path=path, args=arguments, **options))  # type: ignore[arg-type]
+            return browsers[-1]
+
+        yield launch
+        for browser in browsers:
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(launch: Callable[..., Browser]) -> Browser:
+    """One that keeps whole pages for the Back button, as people's browsers do. Playwright switches that off."""
+    return launch(ignore_default_args=["--disable-back-forward-cache"])
+
+
+@pytest.fixture(scope="module")
+def forgetful_chromium(launch: Callable[..., Browser]) -> Browser:
+    """One that has no memory to spare, and loads pages anew at Back."""
+    return launch()
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +71,8 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Person]]:
     """Makes a person with a fresh browser. None of them may meet an error that the test does not name."""
     people: list[Person] = []
 
-    def visit(demo: Demo, **options: object) -> Person:
-        people.append(Person(demo, chromium.new_context(**options)))  # type: ignore[arg-type]
+    def visit(demo: Demo, browser: Browser = chromium, **options: object) -> Person:
+        people.append(Person(demo, browser.new_context(**options)))  # type: ignore[arg-type]
         return people[-1]
 
     yield visit

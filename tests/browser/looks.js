@@ -4,6 +4,7 @@
   const nameOf = (element) =>
     words(element.getAttribute("aria-label") || element.innerText || element.value || element.querySelector("title")?.textContent);
   const told = (element) => `<${element.localName}> “${nameOf(element)}”`;
+  const once = (make, known = new Map()) => (element) => known.get(element) ?? known.set(element, make(element)).get(element);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const shown = (element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
   const unseen = (element) => Boolean(element.closest(".unseen"));
@@ -58,16 +59,16 @@
     return found ? [...found.slice(1, 4).map(Number), found[4] === undefined ? 1 : Number(found[4])] : [0, 0, 0, 1];
   };
   const over = (above, below) => [0, 1, 2].map((i) => above[i] * above[3] + below[i] * (1 - above[3])).concat(1);
-  const ground = (element) => {
-    if (!element) return document.documentElement.matches("*") && matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
+  const ground = once((element) => {
+    if (!element) return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
     const color = parse(getComputedStyle(element).backgroundColor);
     return color[3] === 1 ? color : over(color, ground(element.parentElement));
-  };
+  });
   const light = (color) => {
     const [r, g, b] = color.slice(0, 3).map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const faded = (element) => (element ? Number(getComputedStyle(element).opacity) * faded(element.parentElement) : 1);
+  const faded = once((element) => (element ? Number(getComputedStyle(element).opacity) * faded(element.parentElement) : 1));
   const compare = (element, style, behind, what) => {
     const color = parse(style.color);
     color[3] *= faded(element);
@@ -98,7 +99,7 @@
 
   // Width: nothing but boxes that scroll by themselves is wider than the window.
 
-  const scrolls = (element) => element && (/auto|scroll|hidden/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  const scrolls = once((element) => Boolean(element) && (/auto|scroll|hidden/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement)));
   check("width", document.documentElement.scrollWidth <= innerWidth, `the page is ${document.documentElement.scrollWidth} wide, the window ${innerWidth}`);
   for (const element of all("body *").filter(shown)) {
     const box = element.getBoundingClientRect();

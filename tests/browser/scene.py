@@ -194,5 +194,5 @@ def pages_of(page: Page, start: str = "/") -> Iterator[tuple[str, int]]:
 
 def settle(page: Page) -> None:
     """A page with a script goes on after it is loaded."""
-    if "<script" in page.content():
+    if page.locator("script").count():
         page.wait_for_load_state("networkidle")

@@ -51,23 +51,6 @@ def test_of_ten_tabs_the_newest_five_land_and_the_others_end_at_home_or_may_sign
     assert {landed[path] for path in list(tabs)[1:5]} == {"/"}
 
 
-def test_ten_tabs_that_are_opened_at_once_end_on_no_error_of_the_server(person: Person) -> None:
-    """As when a browser comes back with all its tabs."""
-    person.expects(400, "/authorized")
-    pages = [person.tab("/") for _ in range(10)]
-    for i, page in enumerate(pages):
-        page.evaluate("path => setTimeout(() => location.assign(path), 50)", f"/me?tab={i}")
-    for page in pages:
-        page.wait_for_url(f"{person.demo.hub}/**")
-    for page in reversed(pages):
-        finish(page)
-    landed = [page.url.removeprefix(person.demo.url) for page in pages]
-    wanted = sum(url == f"/me?tab={i}" for i, url in enumerate(landed))
-    assert wanted >= 5
-    assert heading(person.tab("/me")) == "Jane Doe"
-    assert set(landed) <= {*(f"/me?tab={i}" for i in range(10)), "/"}
-
-
 def test_the_address_of_a_callback_that_was_used_leads_home_or_to_a_new_sign_in(
     person: Person, visit: Callable[..., Person]
 ) -> None:
