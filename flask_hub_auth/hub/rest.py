@@ -74,8 +74,11 @@ class HubRest:
 
     def service_named(self, name: str) -> str | None:
         """The id of the service that has exactly this name."""
-        quoted = name.replace("\\", "").replace('"', "")
-        answer = self._get("/api/rest/services", {"query": f'name: "{quoted}"', "fields": "id,name", "$top": "-1"})
+        params = {"fields": "id,name", "$top": "-1"}
+        if not re.search(r'["\\{}]', name):
+            # Hub's query language says nothing of quotes within quotes; then all services are looked through.
+            params["query"] = f'name: "{name}"'
+        answer = self._get("/api/rest/services", params)
         found = _Reader(answer).parts(answer.json(), "services")
         return next((str(service["id"]) for service in found if service.get("name") == name), None)
 
