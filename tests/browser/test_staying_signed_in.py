@@ -67,6 +67,8 @@ def test_a_sign_in_while_hub_does_not_answer_ends_on_one_kind_page_and_works_aft
 ) -> None:
     person = visit(short_demo)
     person.expects(503, "/authorized")
+    # Browsers fetch the icon of Hub's form when all else is there.
+    person.expects(FAILED, urlsplit(short_demo.hub).path + "/static/hub.svg")
     page = person.tab("/me?later=1")
     # Hub takes the password and sends the browser back, and answers nothing else.
     for path in ("/api/rest/oauth2/interactive/login", "/api/rest/oauth2/auth"):
