@@ -10,7 +10,7 @@ from werkzeug.local import LocalProxy
 
 from ..errors import LoginRequired
 from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
-from ..sealing import HANDLE_BYTES, decode, decode_handle, encode
+from ..sealing import HANDLE_BYTES, Handle, decode, decode_handle, encode
 from .navigation import presented_token
 from .state import state
 
@@ -87,7 +87,7 @@ def handle_of(ticket: str) -> bytes:
     handle, end = opened[:HANDLE_BYTES], int.from_bytes(opened[HANDLE_BYTES:], "big")
     if len(handle) != HANDLE_BYTES or hub.keeper.now() >= end:
         raise LoginRequired("The ticket is old, or not one of this application.")
-    return handle
+    return Handle(handle)
 
 
 def _look_up() -> Identity:
