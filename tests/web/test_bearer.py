@@ -12,10 +12,12 @@ import hashlib
 import hmac
 import json
 import logging
+import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from flask_hub_auth import (
@@ -37,7 +40,7 @@ from flask_hub_auth.devhub import HUB_ID, DevHub
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
 
-from ..visiting import SCRIPT, plain_app
+from ..visiting import NAVIGATION, SCRIPT, plain_app
 
 YOUTRACK = "d2c5b7a4-0000-4000-8000-000000000001"
 ROUTES = ("/bearer", "/login-required", "/group", "/permission", "/everything")
@@ -775,5 +778,105 @@ def assert_untold(header: str | None, options: dict[str, Any], answer: TestRespo
             assert secret not in said
 
 
-class TestMore:
-    """What a table cannot say."""
+# What a table cannot say
+
+
+def test_a_caller_is_known_for_one_request_and_no_cookie_is_touched(scene: Callable[..., Scene]) -> None:
+    """S83."""
+    at = scene()
+    at.client.set_cookie("hub_tried", "whatever")
+    answer = at.send(f"Bearer {at.token()}", "/login-required")
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    assert answer.cache_control.private
+    assert {"Cookie", "Authorization"} <= set(answer.vary)
+    assert at.send(None, "/login-required").status_code == 401
+
+
+def test_a_page_is_no_place_for_a_bad_token_either(scene: Callable[..., Scene]) -> None:
+    """S75: a navigation with one is not sent to Hub."""
+    at = scene()
+    for route in ROUTES:
+        answer = at.client.get(route, headers={**NAVIGATION, "Authorization": "Bearer x"})
+        assert (answer.status_code, answer.mimetype) == (401, "text/html")
+        assert answer.headers["WWW-Authenticate"] == challenge(at, BAD)
+
+
+@pytest.mark.parametrize("query", ["access_token=TOKEN", "a=b&access_token=TOKEN", "access%5Ftoken=TOKEN"])
+def test_a_token_in_the_address_is_not_in_the_return_address(query: str, scene: Callable[..., Scene]) -> None:
+    """S74."""
+    at = scene()
+    token = at.token()
+    for headers in (SCRIPT, NAVIGATION):
+        answer = at.client.get("/login-required", query_string=query.replace("TOKEN", quote(token)), headers=headers)
+        assert answer.status_code == (401 if headers is SCRIPT else 302)
+        told = unquote(unquote(f"{answer.headers}{answer.text}"))
+        assert token.rpartition(".")[2] not in told
+
+
+@pytest.mark.parametrize("route", ["/bearer", "/login-required", "/everything"])
+def test_the_groups_of_the_login_hold_for_callers_too(route: str, scene: Callable[..., Scene]) -> None:
+    at = scene(HUB_LOGIN_GROUPS=["Developers", "Somebody else"])
+    assert at.send(f"Bearer {at.token('jane')}", route).status_code == 200
+    answer = at.send(f"Bearer {at.token('john')}", route)
+    assert (answer.status_code, answer.json["code"]) == (403, "HUB-113")  # type: ignore[index]
+    assert answer.headers["WWW-Authenticate"] == challenge(at, LACKING)
+    without_hub = at.send(f"Bearer {at.token('jane', at.service)}", route)
+    assert (without_hub.status_code, at.seen) == (403, [at.id("jane")])
+
+
+def test_what_a_view_reads_of_a_person_is_asked_once_in_a_while(
+    dev_hub: HubInMemory, hub_clock: Clock, scene: Callable[..., Scene]
+) -> None:
+    at = scene()
+    app = at.client.application
+    says = {"reads": lambda: f"{current_hub_user.login} {current_hub_user.name} {sorted(current_hub_user.groups)}"}
+    app.add_url_rule("/reads", "reads", hub_bearer_required(says["reads"]))
+    header, before = f"Bearer {at.token()}", len(dev_hub.calls)
+    for _ in range(2):
+        for _ in range(3):
+            assert at.send(header, "/reads").text == "jane Jane Doe ['All Users', 'Developers', 'Staff']"
+        hub_clock.advance(30)
+    assert [call["path"].rpartition("/")[2] for call in dev_hub.calls[before:]] == ["key", "me", "me"]
+    dev_hub.update_user("jane", banned=True)
+    answer = at.send(header, "/reads")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge(at, BAD))
+    dev_hub.fail(status=503)
+    hub_clock.advance(30)
+    answer = at.send(header, "/reads")
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+    assert "WWW-Authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize("mode", ["signed", "any"])
+def test_while_hub_is_away_a_token_is_not_called_bad(mode: str, scene: Callable[..., Scene]) -> None:
+    """S82."""
+    for route in ROUTES:
+        at = scene(HUB_BEARER=mode)
+        token = at.token() if mode == "signed" else opaque(at)
+        at.hub.fail(transport="refuse")
+        answer = at.send(f"Bearer {token}", route)
+        assert (answer.status_code, int(answer.headers["Retry-After"]) > 0, at.seen) == (503, True, [])
+        assert "WWW-Authenticate" not in answer.headers
+        at.hub.mend()
+
+
+def test_headers_that_come_twice_over_http_are_two_tokens(scene: Callable[..., Scene]) -> None:
+    """S73: as a server joins them."""
+    at = scene()
+    server = make_server("127.0.0.1", 0, at.client.application)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    good = f"Authorization: Bearer {at.token()}"
+    try:
+        for first, second, status in (
+            (good, good, b"400"),
+            (good, "authorization: bearer x", b"400"),
+            ("AUTHORIZATION: Basic eDp4", good, b"400"),
+            (good, "X-More: 1", b"200"),
+        ):
+            with socket.create_connection(("127.0.0.1", server.port)) as sock:
+                sock.sendall(f"GET /bearer HTTP/1.1\r\nHost: localhost\r\n{first}\r\n{second}\r\n\r\n".encode())
+                assert sock.recv(65536).split()[1] == status
+    finally:
+        server.shutdown()
+        server.server_close()
