@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
         TokenRejected,
     )
     from .extension import HubAuth
-    from .model import HubPermissions, HubToken, HubUser
+    from .model import HubPermissions, HubSession, HubToken, HubUser
     from .web.guards import (
         hub_bearer_required,
         hub_group_required,
@@ -46,7 +46,7 @@ _PLACES: t.Final = {
         "TokenRejected",
     ],
     "extension": ["HubAuth"],
-    "model": ["HubPermissions", "HubToken", "HubUser"],
+    "model": ["HubPermissions", "HubSession", "HubToken", "HubUser"],
     "web.guards": [
         "hub_bearer_required",
         "hub_group_required",
@@ -74,6 +74,7 @@ __all__ = [
     "HubPermissions",
     "HubProtocolError",
     "HubRefused",
+    "HubSession",
     "HubToken",
     "HubUnavailable",
     "HubUser",

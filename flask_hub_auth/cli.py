@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import typing as t
+from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup, ScriptInfo
@@ -21,6 +22,7 @@ from .config import HUB_ID
 from .errors import HubConfigError, HubError, HubRefused, TokenRejected
 from .hub import HubOAuth, HubRest
 from .model import HubToken, Secret
+from .tokens.sessions import end_sessions, sessions_of
 from .web.state import EXTENSION, HubState
 
 hub = AppGroup("hub", help="Login with JetBrains Hub.")
@@ -120,6 +122,42 @@ def token(
     click.echo(f"Good for {life} seconds.", err=True)
     value = found.access_token.reveal()
     click.echo(json.dumps({"access_token": value, "expires_in": life}) if as_json else value)
+
+
+@hub.group("sessions")
+def sessions() -> None:
+    """The logins of a person at an application."""
+
+
+@sessions.command("list", with_appcontext=False)
+@click.argument("user_id")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def sessions_list(context: click.Context, user_id: str, as_json: bool) -> None:
+    """Print the logins of the person with this Hub id: since when, and when last seen (UTC)."""
+    with _one_sentence():
+        found = sessions_of(_state(context).keeper, user_id)
+    if as_json:
+        click.echo(json.dumps([{"since": each.since, "last_seen": each.last_seen} for each in found]))
+        return
+    for each in found:
+        click.echo(f"{_moment(each.since)}  {_moment(each.last_seen)}")
+    if not found:
+        click.echo("There is none.", err=True)
+
+
+@sessions.command("end", with_appcontext=False)
+@click.argument("user_id")
+@click.pass_context
+def sessions_end(context: click.Context, user_id: str) -> None:
+    """Sign the person with this Hub id out everywhere at this application."""
+    with _one_sentence():
+        ended = end_sessions(_state(context).keeper, user_id)
+    click.echo(f"Ended: {ended}.", err=True)
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToken:

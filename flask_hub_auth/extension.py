@@ -7,17 +7,36 @@ import time
 import typing as t
 import weakref
 
-from flask import Blueprint, Flask, Response, current_app, has_app_context, request, request_started
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    has_app_context,
+    has_request_context,
+    request,
+    request_started,
+)
 from werkzeug.exceptions import HTTPException
 
 from .assembly import assembled, checked, close_cookies
 from .config import HUB_ID
 from .errors import HubConfigError, LoginRequired
+from .model import HubSession
 from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserTokens
+from .tokens.sessions import end_sessions, sessions_of
 from .web.addresses import MOUNTED, safe_address, site_path
 from .web.answers import Preparation, finish
 from .web.guards import check_everything, check_login
-from .web.identity import csrf_token, current_hub_user, handle_of, identity, make_ticket
+from .web.identity import (
+    csrf_token,
+    current_hub_user,
+    forget_identity,
+    handle_of,
+    identity,
+    make_ticket,
+    presented_handle,
+)
 from .web.login import begin_login, end_login, redirect_to
 from .web.state import EXTENSION, state
 from .web.views import blueprint
@@ -144,12 +163,30 @@ class HubAuth:
         """
         return make_ticket(max_age)
 
+    def sessions(self, user_id: str) -> list[HubSession]:
+        """The logins of a person (their Hub id) at this application, newest first."""
+        return sessions_of(state().keeper, user_id, _own_handle())
+
+    def end_sessions(self, user_id: str, except_current: bool = False) -> int:
+        """Sign a person out everywhere at this application, perhaps but here; how many logins that ended.
+
+        It shows at the next request, in every worker.
+        """
+        ended = end_sessions(state().keeper, user_id, _own_handle() if except_current else None)
+        if has_request_context():
+            forget_identity()
+        return ended
+
     def _app(self) -> Flask:
         if has_app_context():
             return t.cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
         if len(self._apps) != 1:
             raise HubConfigError("hub.guard() belongs to one application: call init_app once, with that application.")
         return next(iter(self._apps))
+
+
+def _own_handle() -> bytes | None:
+    return presented_handle() if has_request_context() else None
 
 
 def _now() -> float:

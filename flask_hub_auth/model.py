@@ -174,6 +174,15 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class HubSession:
+    """One login of a person, as it is shown to them: epoch seconds, and whether it is the one that asks."""
+
+    since: int
+    last_seen: int
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who is behind a request: nobody, somebody by the login that `handle` opens, or by the token in its header."""
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MAGIC: t.Final = b"FHA\x01"
 HANDLE_BYTES: t.Final = 32
+KEY_PREFIX: t.Final = "hub_"
+"""What the names of logins in the store begin with."""
 _PREFIX: t.Final = "flask-hub-auth/v1/"
 
 
@@ -64,7 +66,7 @@ def decode(text: str) -> bytes | None:
 
 def store_key(handle: bytes) -> str:
     """The name of a login in the store. Not keyed: the handle has 256 bits, and names outlive ``SECRET_KEY``."""
-    return "hub_" + hashlib.sha256(_PREFIX.encode() + b"login\0" + handle).hexdigest()
+    return KEY_PREFIX + hashlib.sha256(_PREFIX.encode() + b"login\0" + handle).hexdigest()
 
 
 class Sealer:

@@ -18,7 +18,8 @@ from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import store_key
 from .logins import LoginStore, with_token
-from .times import is_alive, is_expired, is_just_renewed, is_reading_due, is_renewal_due, lasting, seen
+from .people import refusal_code
+from .times import LISTED_SECONDS, is_alive, is_expired, is_just_renewed, is_reading_due, is_renewal_due, lasting, seen
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -113,6 +114,11 @@ class TokenKeeper:
         if ended:
             log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, _short(handle))
             self._on_ended(ended.user.id, reason)
+
+    def told_ended(self, user_id: str, session: str) -> None:
+        """Say that somebody has ended a login of this person; `session` is what of its name may be logged."""
+        log.info("login over: reason=ended user=%s session=%s", user_id, session)
+        self._on_ended(user_id, "ended")
 
     def knows_groups(self, login: Login) -> bool:
         """Whether what we know of the person's groups is young enough to decide by."""
@@ -269,18 +275,16 @@ class TokenKeeper:
         now = self._clock()
         if seen(login, now) is login and not self.logins.owes(handle):
             return login
-        return self.changed(handle, login, lambda login: seen(login, now))
+        changed = self.changed(handle, login, lambda login: seen(login, now))
+        if changed and int(now) // LISTED_SECONDS != login.last_seen // LISTED_SECONDS:
+            self._list(handle, changed)
+        return changed
 
-
-def refusal_code(user: HubUser, login_groups: t.Collection[str]) -> str | None:
-    """Why this person may not sign in, as a code of :data:`~flask_hub_auth.errors.CODES`; None if they may."""
-    if user.banned:
-        return "HUB-111"
-    if user.guest:
-        return "HUB-112"
-    if login_groups and user.groups.isdisjoint(login_groups):
-        return "HUB-113"
-    return None
+    def _list(self, handle: bytes, login: Login) -> None:
+        try:
+            self.logins.note(handle, login)
+        except StoreUnavailable as failure:
+            log.warning("last seen could not be listed: session=%s: %s", _short(handle), failure)
 
 
 def _tries(login: Login) -> tuple[int, int]:

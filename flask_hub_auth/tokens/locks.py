@@ -1,7 +1,8 @@
 """One at a time: threads of a process, processes of a machine.
 
 There are two locks per login: the *renew* lock is held across a call to Hub, the *write* lock for the milliseconds of
-one change. Whoever needs both takes them in this order. Locks are striped: a fixed number for all logins, never gone.
+one change; and an *index* lock per person. Whoever needs several takes them in this order. Locks are striped: a fixed
+number for all, never gone.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from ..errors import HubConfigError, StoreUnavailable
 
 log = logging.getLogger("flask_hub_auth")
 
-Kind = t.Literal["renew", "write"]
-STRIPES: t.Final[dict[Kind, int]] = {"renew": 1024, "write": 256}
+Kind = t.Literal["renew", "write", "index"]
+STRIPES: t.Final[dict[Kind, int]] = {"renew": 1024, "write": 256, "index": 64}
 _WRITE_WAIT: t.Final = 5.0  # seconds; the write lock is held for milliseconds
-_POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002}
+_POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002, "index": 0.002}
 """Seconds between two looks at a file lock that another process holds: the shorter it is held, the shorter."""
 
 
@@ -109,9 +110,9 @@ class FileLocks:
 
 
 @contextlib.contextmanager
-def writing(locks: Locks, name: str) -> t.Iterator[None]:
+def writing(locks: Locks, name: str, kind: t.Literal["write", "index"] = "write") -> t.Iterator[None]:
     """The write lock of `name`, or :class:`StoreUnavailable` where it is not to be had in time."""
-    with locks.hold("write", name, wait=_WRITE_WAIT) as held:
+    with locks.hold(kind, name, wait=_WRITE_WAIT) as held:
         if not held:
             raise StoreUnavailable("The write lock of the store was not to be had.")
         yield

@@ -9,10 +9,11 @@ import typing as t
 from collections import OrderedDict
 from dataclasses import replace
 
-from ..errors import HubProtocolError
+from ..errors import HubProtocolError, StoreUnavailable
 from ..model import Login
 from ..sealing import Sealer, new_handle, store_key
 from .locks import writing
+from .people import Entry, PeopleIndex
 from .store import Store
 
 log = logging.getLogger("flask_hub_auth")
@@ -34,10 +35,13 @@ class LoginStore:
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
         self._owed: OrderedDict[bytes, Login] = OrderedDict()
         self._guard = threading.Lock()
+        self.people = PeopleIndex(store, sealer, clock=clock, lifetime=lifetime)
 
     def add(self, login: Login) -> bytes:
         """Keep a new login and answer its handle."""
         handle = new_handle()
+        # First the list of the person's logins, so that there is no login that "sign out everywhere" cannot find.
+        self.note(handle, login)
         self._put(handle, login)
         self.store.sweep()
         return handle
@@ -72,7 +76,9 @@ class LoginStore:
                 return login
             self._put(handle, changed)
             self._owed.pop(handle, None)
-            return changed
+        if changed.ended:
+            self._drop(login.user.id, store_key(handle))
+        return changed
 
     def remove(self, handle: bytes) -> Login | None:
         """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken."""
@@ -81,7 +87,26 @@ class LoginStore:
             if login is not None:
                 self.store.delete(store_key(handle))
             self._owed.pop(handle, None)
-            return login
+        if login is not None:
+            self._drop(login.user.id, store_key(handle))
+        return login
+
+    def remove_listed(self, user_id: str, key: str) -> None:
+        """Forget a login by its name in the list of its person; no handle is needed to take it away."""
+        with writing(self.store.locks, key):
+            self.store.delete(key)
+        self._drop(user_id, key)
+
+    def note(self, handle: bytes, login: Login) -> None:
+        """Write the times of a login into the list of its person."""
+        self.people.note(login.user.id, Entry(store_key(handle), login.since, login.last_seen))
+
+    def _drop(self, user_id: str, key: str) -> None:
+        try:
+            self.people.drop(user_id, key)
+        except StoreUnavailable as failure:
+            # The login itself is gone, which is what counts; its entry goes with its age.
+            log.warning("a login could not be taken off its person's list: session=%s: %s", key[4:12], failure)
 
     def owe(self, handle: bytes, renewed: Login) -> None:
         """Remember the token of `renewed`, which the store has refused, until it takes a change of this login.

@@ -13,6 +13,9 @@ SHORTEST_LIFE: t.Final = 5
 SEEN_SECONDS: t.Final = 60
 """`last_seen` is written at most this often."""
 
+LISTED_SECONDS: t.Final = 600
+"""What the list of a person's logins says of `last_seen` is at most this much older."""
+
 
 def lasting(token: HubToken, now: float) -> tuple[HubToken, int]:
     """`token`, just got, with the end that we give it, and the seconds until then."""

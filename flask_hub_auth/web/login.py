@@ -11,7 +11,7 @@ from ..errors import AccessDenied, HubProblem, HubRefused, HubUnavailable, Login
 from ..hub import HubRest
 from ..model import HubToken, HubUser
 from ..pages import PAGE_HEADERS
-from ..tokens.keeper import refusal_code
+from ..tokens.people import refusal_code
 from .addresses import login_address, on_this_site, site_path
 from .identity import forget_identity, identity, keep_handle, known_identity, presented_handle
 from .navigation import arguments, can_navigate, is_foreign_host

@@ -20,7 +20,7 @@ from flask_hub_auth.errors import HubUnavailable, StoreUnavailable
 from flask_hub_auth.model import Login
 from flask_hub_auth.sealing import new_handle
 from flask_hub_auth.tokens import open_store
-from flask_hub_auth.tokens.keeper import refusal_code
+from flask_hub_auth.tokens.people import refusal_code
 
 from .conftest import Place, Time, at_once, files, login, memory
 from .keeping import ME_PATH, TOKEN_PATH, Site, calls, make_site

@@ -1,0 +1,35 @@
+"""The logins of one person: to look at, and to end."""
+
+from __future__ import annotations
+
+from ..model import HubSession
+from ..sealing import store_key
+from .keeper import TokenKeeper
+from .times import LISTED_SECONDS
+
+
+def sessions_of(keeper: TokenKeeper, user_id: str, own: bytes | None = None) -> list[HubSession]:
+    """The logins of a person, newest first; `own` is the handle of the one that asks.
+
+    :raises StoreUnavailable: the store could not be asked
+    """
+    logins, current = keeper.logins, store_key(own) if own else None
+    idle_since = keeper.now() - keeper.config.idle_lifetime - LISTED_SECONDS
+    return [
+        HubSession(entry.since, entry.last_seen, current=entry.key == current)
+        for entry in logins.people.of(user_id)
+        if entry.last_seen > idle_since and logins.store.get(entry.key) is not None
+    ]
+
+
+def end_sessions(keeper: TokenKeeper, user_id: str, but: bytes | None = None) -> int:
+    """End the logins of a person, except the one that the handle `but` opens; how many there were.
+
+    :raises StoreUnavailable: the store could not be asked; what was ended until then stays so
+    """
+    spared = store_key(but) if but else None
+    entries = [entry for entry in keeper.logins.people.of(user_id) if entry.key != spared]
+    for entry in entries:
+        keeper.logins.remove_listed(user_id, entry.key)
+        keeper.told_ended(user_id, entry.key[4:12])
+    return len(entries)

@@ -1,0 +1,173 @@
+"""The list of a person's logins: what it holds, what it hides, and that it finds every login there is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from flask_hub_auth import HubAuth, hub_logged_out, hub_login_required
+from flask_hub_auth.sealing import Sealer, store_key
+from flask_hub_auth.testing.hub import HubInMemory
+from flask_hub_auth.testing.plugin import Clock
+from flask_hub_auth.tokens import open_store
+from flask_hub_auth.tokens.people import MOST, Entry, PeopleIndex
+from flask_hub_auth.web.state import EXTENSION
+
+KEY, OLDER = b"k" * 32, b"o" * 32
+CONTEXT = ("https://hub.test/hub", "service")
+JANE = "c6b6e9c6-0000-4000-8000-000000000001"
+
+
+def index(store: object, *keys: bytes, now: float = 1000.0) -> PeopleIndex:
+    return PeopleIndex(store, Sealer(keys or (KEY,), CONTEXT), clock=lambda: now, lifetime=3600)  # type: ignore[arg-type]
+
+
+def entry(number: int, since: int = 900) -> Entry:
+    return Entry(store_key(number.to_bytes(32, "big")), since, since)
+
+
+@pytest.fixture(params=["memory://", "files"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
+    folder = tmp_path_factory.mktemp("logins")
+    folder.chmod(0o700)
+    return open_store("memory://" if request.param == "memory://" else f"file://{folder}", "")
+
+
+def test_a_list_is_newest_first_and_of_one_person(store: object) -> None:
+    people = index(store)
+    people.note("jane", entry(1, since=100))
+    people.note("jane", entry(2, since=300))
+    people.note("john", entry(3))
+    people.note("jane", entry(1, since=100))
+    assert people.of("jane") == [entry(2, since=300), entry(1, since=100)]
+    people.drop("jane", entry(2).key)
+    assert people.of("jane") == [entry(1, since=100)]
+
+
+def test_the_last_login_takes_the_list_with_it(store: object) -> None:
+    people = index(store)
+    people.note("jane", entry(1))
+    people.drop("jane", entry(1).key)
+    assert people.of("jane") == []
+    assert store.get("people:" + Sealer([KEY], CONTEXT).mac("index", b"jane")) is None  # type: ignore[attr-defined]
+
+
+def test_a_list_names_nobody(store: object) -> None:
+    """S44: neither where it is kept nor what is kept tells whose it is."""
+    index(store).note("jane", entry(1))
+    place = "people:" + Sealer([KEY], CONTEXT).mac("index", b"jane")
+    sealed = store.get(place)  # type: ignore[attr-defined]
+    assert b"jane" not in sealed
+    assert bytes.fromhex(entry(1).key.removeprefix("hub_")) not in sealed
+    assert index(store, OLDER).of("jane") == []
+
+
+def test_a_list_outlives_a_new_secret_key(store: object) -> None:
+    """C10: what was listed under the older key is found, and moves under the new one at the next change."""
+    index(store, OLDER).note("jane", entry(1, since=100))
+    assert index(store, KEY, OLDER).of("jane") == [entry(1, since=100)]
+    index(store, KEY, OLDER).note("jane", entry(2, since=300))
+    assert index(store, KEY).of("jane") == [entry(2, since=300), entry(1, since=100)]
+    assert index(store, OLDER).of("jane") == []
+
+
+def test_logins_that_are_over_by_age_are_not_listed(store: object) -> None:
+    people = index(store, now=4000.0)
+    people.note("jane", entry(1, since=300))
+    people.note("jane", entry(2, since=401))
+    assert people.of("jane") == [entry(2, since=401)]
+
+
+def test_no_entry_is_lost_where_many_come_at_once(store: object) -> None:
+    barrier = threading.Barrier(20)
+    people = index(store)
+
+    def note(number: int) -> None:
+        barrier.wait(10)
+        people.note("jane", entry(number))
+
+    threads = [threading.Thread(target=note, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert {each.key for each in people.of("jane")} == {entry(number).key for number in range(20)}
+
+
+def test_a_list_does_not_grow_without_end() -> None:
+    memory = open_store("memory://", "")
+    people = index(memory)
+    place = Sealer([KEY], CONTEXT).mac("index", b"jane")
+    memory.put("people:" + place, people._sealed(place, [entry(number, number) for number in range(MOST)]), 100)
+    people = PeopleIndex(memory, Sealer([KEY], CONTEXT), clock=lambda: MOST, lifetime=2 * MOST)
+    people.note("jane", entry(MOST, since=MOST))
+    assert len(people.of("jane")) == MOST
+    assert people.of("jane")[0] == entry(MOST, since=MOST)
+
+
+@pytest.fixture
+def app(make_site: Callable[..., Flask]) -> Flask:
+    app = make_site()
+
+    @app.get("/mine")
+    @hub_login_required
+    def mine() -> str:
+        return "mine"
+
+    return app
+
+
+def sessions(app: Flask) -> list[tuple[bool, int]]:
+    with app.app_context():
+        return [(each.current, each.last_seen - each.since) for each in HubAuth().sessions(JANE)]
+
+
+def test_every_login_is_listed_until_it_ends(
+    app: Flask, hub_login: Callable[..., None], dev_hub: HubInMemory, hub_clock: Clock
+) -> None:
+    here, there = app.test_client(), app.test_client()
+    hub_login(here, "jane")
+    hub_login(there, "jane")
+    hub_login(app.test_client(), "john")
+    assert sessions(app) == [(False, 0), (False, 0)]
+    hub_clock.advance(601)
+    assert here.get("/mine").status_code == 200
+    assert sorted(sessions(app)) == [(False, 0), (False, 601)]
+    assert here.post("/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 302
+    assert sessions(app) == [(False, 0)]
+    dev_hub.update_user("jane", banned=True)
+    there.get("/mine")
+    assert sessions(app) == []
+
+
+def test_the_login_that_asks_is_marked_and_may_be_spared(app: Flask, hub_login: Callable[..., None]) -> None:
+    """S53"""
+    hub = HubAuth()
+    app.add_url_rule("/list", "list", view_func=lambda: [each.current for each in hub.sessions(JANE)])
+    app.add_url_rule("/others", "others", view_func=lambda: str(hub.end_sessions(JANE, except_current=True)))
+    clients = [app.test_client() for _ in range(3)]
+    for client in clients:
+        hub_login(client, "jane")
+    john = app.test_client()
+    hub_login(john, "john")
+    assert sorted(clients[0].get("/list").json) == [False, False, True]
+    assert clients[0].get("/others").text == "2"
+    assert [client.get("/mine").status_code for client in (*clients, john)] == [200, 401, 401, 200]
+
+
+def test_sign_out_everywhere_ends_every_login_and_tells_of_each(app: Flask, hub_login: Callable[..., None]) -> None:
+    """S53"""
+    told: list[object] = []
+    clients = [app.test_client() for _ in range(3)]
+    for client in clients:
+        hub_login(client, "jane")
+    tell = hub_logged_out.connected_to(lambda app, user_id, reason: told.append((user_id, reason)), app)
+    with tell, app.app_context():
+        assert HubAuth().end_sessions(JANE) == 3
+        assert HubAuth().end_sessions(JANE) == 0
+    assert told == [(JANE, "ended")] * 3
+    assert [client.get("/mine").status_code for client in clients] == [401] * 3
+    assert app.extensions[EXTENSION].keeper.logins.people.of(JANE) == []
