@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, jsonify, render_template_string, request, se
 from flask.testing import FlaskClient
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
+from werkzeug.wrappers import Response
 
 from flask_hub_auth import (
     HubAuth,
@@ -185,6 +186,21 @@ def test_who_is_signed_in_at_one_application_is_nobody_at_one_mounted_in_it(dev_
     visitor = visit(outer)
     visitor.sign_in("/login")
     assert visitor.open("/m/").text == "nobody"
+
+
+def test_a_view_that_hands_its_request_on_hands_nobody_on(dev_hub: HubInMemory, visit: Visit) -> None:
+    """S13: one request may pass through two applications."""
+    outer, inner = site(dev_hub), site(dev_hub, HUB_SERVICE_ID="inner", SESSION_COOKIE_NAME="inner")
+
+    @outer.get("/both")
+    def both() -> str:
+        before = current_hub_user.login
+        answer = Response.from_app(inner.wsgi_app, {**request.environ, "PATH_INFO": "/"})
+        return f"{before} {answer.get_data(as_text=True)} {current_hub_user.login}"
+
+    visitor = visit(outer)
+    visitor.sign_in()
+    assert visitor.open("/both").text == "jane nobody jane"
 
 
 @pytest.fixture

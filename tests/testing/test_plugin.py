@@ -277,6 +277,7 @@ def test_people_sign_in_at_any_time(
     browser = hub_browser(app)
     assert browser.get("/private", as_="jane").text == "GET jane "
     assert browser.get("/private").text == "GET jane "
+    assert [call["path"] for call in dev_hub.calls].count(TOKEN_PATH) == 1, "the first login was kept"
 
 
 def test_after_the_test_the_time_is_the_real_one() -> None:
