@@ -270,7 +270,7 @@ def test_the_reference_on_a_page_is_in_the_log(visitor: Visitor, caplog: pytest.
     assert "HUB-400" in caplog.text
 
 
-def test_codes_of_the_design_are_all_there() -> None:
+def test_every_code_has_a_title_and_a_sentence() -> None:
     numbers = {101, 102, 103, 104, 105, 110, 111, 112, 113, 201, 202, 203, 301, 400, 401, 403}
     assert {f"HUB-{number}" for number in numbers} <= CODES.keys()
     assert all(title and sentence.endswith(".") for title, sentence in CODES.values())
