@@ -143,12 +143,15 @@ def test_a_forged_token_is_not_remembered_as_good_or_bad(
     assert sorted(verified.values()) == [1, 3]
 
 
-def test_a_remembered_token_ends_when_it_ends(make: Make, dev_hub: HubInMemory, still: Time) -> None:
+def test_a_remembered_token_ends_when_it_ends(
+    make: Make, dev_hub: HubInMemory, verified: Counter[bytes], still: Time
+) -> None:
     """S78, S81: a minute after its end, by which clocks may be apart."""
     tokens, token = make(), dev_hub.token_for("jane", life=100)
     tokens.check(token)
     still.advance(159)
     tokens.check(token)
+    assert verified.total() == 1
     still.advance(1)
     assert_bad(tokens, token)
 
