@@ -129,7 +129,6 @@ def job(app: Flask) -> Iterator[Callable[[str], str]]:
 
 
 def test_a_job_in_another_process_acts_as_the_person_until_they_sign_out(service: Server, tmp_path: Path) -> None:
-    """S85."""
     with serve(HubInMemory()) as served:
         hub = served.hub
         assert isinstance(hub, HubInMemory)
