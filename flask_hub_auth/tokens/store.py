@@ -17,6 +17,7 @@ import time
 import typing as t
 import weakref
 from pathlib import Path
+from time import time as cache_time  # as cachelib does: ends are compared with the clock that made them
 from urllib.parse import unquote, urlsplit
 
 from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
@@ -86,7 +87,7 @@ class _CacheStore:
     def put(self, key: str, data: bytes, seconds: int) -> None:
         if len(data) > RECORD_LIMIT:
             raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
-        if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - time.time()))):
+        if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time()))):
             raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
 
     def delete(self, key: str) -> None:
@@ -123,7 +124,7 @@ class MemoryStore(_CacheStore):
             return
         # Not cachelib's own sweep, which takes an end of 0, for "never", to be long past.
         with self._cache._lock:
-            entries, now = self._cache._cache, time.time()
+            entries, now = self._cache._cache, cache_time()
             for key in [key for key, (end, _) in entries.items() if 0 < end < now]:
                 del entries[key]
 
@@ -202,7 +203,7 @@ class FileStore(_CacheStore):
                 end = struct.unpack("I", file.read(4))[0]
         except (OSError, struct.error):
             return False
-        return bool(0 < end < time.time())
+        return bool(0 < end < cache_time())
 
 
 def open_store(cache: object, instance_path: str) -> Store:
@@ -267,6 +268,6 @@ def _file_cache(folder: Path) -> FileSystemCache:
 def _age(path: Path) -> float:
     """Seconds since `path` was last written; infinite if it is not there."""
     try:
-        return time.time() - path.stat().st_mtime
+        return cache_time() - path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")

@@ -15,6 +15,7 @@ import cachelib.simple
 import pytest
 from cachelib import FileSystemCache, SimpleCache
 
+import flask_hub_auth.tokens.store as store_module
 from flask_hub_auth.model import HubToken, HubUser, Login, Secret
 from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.store import Store
@@ -46,6 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     monkeypatch.setattr(cachelib.file, "time", clock)
     monkeypatch.setattr(cachelib.simple, "time", clock)
+    monkeypatch.setattr(store_module, "cache_time", clock)
     return clock
 
 

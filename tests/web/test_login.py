@@ -756,3 +756,21 @@ def test_a_stranger_is_nobody_in_every_view(make_site: MakeSite) -> None:
     with app.test_request_context():
         assert not current_hub_user
         assert (current_hub_user.id, current_hub_user.login) == ("", "")
+
+
+def test_the_absolute_end_is_told_and_the_same_person_keeps_their_session(
+    make_site: MakeSite, visit: Visit, hub_clock: Clock
+) -> None:
+    """S48: however busy the login was; the store still knows whose it was."""
+    app = make_site(HUB_IDLE_LIFETIME=30 * 3600)
+    told: list[str] = []
+    tell = hub_logged_out.connected_to(lambda app, user_id, reason: told.append(reason), app)
+    app.add_url_rule("/cart", "cart", lambda: str(session.setdefault("cart", len(told))))
+    visitor = visit(app)
+    with tell:
+        visitor.sign_in(as_="jane")
+        assert visitor.open("/cart").text == "0"
+        hub_clock.advance(24 * 3600 + 1)
+        visitor.sign_in(as_="jane")
+    assert told == ["expired"]
+    assert visitor.open("/cart").text == "0"
