@@ -25,12 +25,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trusted", action=flag, default=True, help="ask for no consent (--untrusted: ask)")
     parser.add_argument("--untrusted", dest="trusted", action="store_false", help=argparse.SUPPRESS)
-    parser.add_argument("--token-life", type=int, default=3600, metavar="SECONDS")
+    parser.add_argument("--token-life", type=_seconds, default=3600, metavar="SECONDS")
     parser.add_argument("--rotate", action="store_true", help="a new refresh token at each renewal")
     parser.add_argument("--guest", action=flag, default=True, help="whether the guest may come in")
     parser.add_argument("--secrets", action=flag, default=True, help="whether a new service gets a secret")
     parser.add_argument("--permissions", action=flag, default=True, help="whether Hub itself serves permissions")
     parser.add_argument("--tokens", choices=("classic", "opaque"), default="classic")
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"a token lives at least a second, got {text}")
+    return seconds
 
 
 def from_options(options: argparse.Namespace) -> DevHub:
