@@ -206,8 +206,9 @@ def unsigned(number: int, hub: HubInMemory) -> str:
 JUNK = {each.__name__: each for each in (forged, of_other_key, no_token, too_long, unsigned)}
 
 
-@pytest.mark.parametrize("mode", ["signed", "any"])
-@pytest.mark.parametrize("kind", JUNK)
+@pytest.mark.parametrize(
+    ("kind", "mode"), [*((kind, "signed") for kind in JUNK), ("forged", "any"), ("unsigned", "any")]
+)
 def test_ten_thousand_junk_tokens_cost_little(kind: str, mode: str, make: Make, dev_hub: HubInMemory) -> None:
     """S79, S80: a good token answers all the while."""
     tokens, good = make(HUB_BEARER=mode), dev_hub.token_for("jane")

@@ -304,7 +304,7 @@ def test_the_token_is_dropped_where_only_a_part_of_the_origin_is_the_same(
 def test_a_redirect_to_what_is_no_place_is_an_error_of_ours(place: str, server: Server) -> None:
     server.answers = [to(place.replace("SERVER", server.host), 302)]
     with pytest.raises(HubUnavailable):
-        client(server).get("/x")
+        client(server, timeout=1).get("/x")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
