@@ -37,7 +37,7 @@ from .web.identity import (
     make_ticket,
     presented_handle,
 )
-from .web.login import begin_login, end_login, redirect_to
+from .web.login import begin_login, end_login, redirect_to, stop_loops
 from .web.state import EXTENSION, state
 from .web.views import blueprint
 
@@ -130,7 +130,9 @@ class HubAuth:
             raise HubConfigError(
                 f"login(credentials={credentials!r}) is not available in this version. Use 'required'."
             )
-        return begin_login(safe_address(next, state().config), credentials=credentials)
+        address = safe_address(next, state().config)
+        stop_loops(address)
+        return begin_login(address, credentials=credentials)
 
     def logout(self) -> Response:
         """Sign out here, and the answer that goes to ``HUB_AFTER_LOGOUT``."""

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from ..errors import HubProtocolError, HubRefused, HubUnavailable, TokenRejected
 from ..pages import clean
 
+DEEPEST: t.Final = 100
+"""Levels of nesting that are read. Hub's own answers have about six."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -77,7 +80,16 @@ def _parsed(body: bytes) -> object:
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
-    return found
+    return None if _is_deep(found) else found
+
+
+def _is_deep(found: object) -> bool:
+    """Whether it is nested deeper than anything of Hub's; how deep parsers go differs from Python to Python."""
+    level = [found]
+    for _ in range(DEEPEST):
+        lists = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [child for children in lists for child in children]
+    return bool(level)
 
 
 def _without_doubles(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:

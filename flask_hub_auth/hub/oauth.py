@@ -175,7 +175,7 @@ class HubOAuth:
             # Whatever keeps the secrets is away; its error may tell more than is good.
             raise HubUnavailable(f"The service secret could not be read ({type(error).__name__}).") from None
         if not secret:
-            raise HubUnavailable("The service secret could not be read (it is empty).")
+            raise HubUnavailable("The service secret could not be read (it is empty, or no text).")
         return secret
 
 
@@ -247,6 +247,6 @@ def _joined(scope: t.Iterable[str]) -> str:
 
 def _secret(value: str | Secret | None) -> Secret | None:
     """`value` as a secret; None for nothing and for an empty text."""
-    if not value:
+    if not value or not isinstance(value, str | Secret):
         return None
     return value if isinstance(value, Secret) else Secret(value)

@@ -49,9 +49,10 @@ class Browser:
     def _open(self, method: str, path: str, as_: str | None, request: dict[str, t.Any]) -> TestResponse:
         if as_ and self._person and as_ != self._person:
             self._hub_client = Client(self._hub.app)
-            self._person = as_
+            former, self._person = self._person, as_
             switched = self._walk("GET", self._url(self._config.login_path), {})
             if switched.status_code >= 400:
+                self._person = former
                 return switched
         self._person = as_ or self._person
         return self._walk(method, self._url(path), request)

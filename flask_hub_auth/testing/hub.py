@@ -32,6 +32,7 @@ class HubInMemory(DevHub):
     def __init__(self, **options: t.Any) -> None:
         # Asked at each call, so that a clock that a fixture moves is this Hub's too.
         super().__init__(clock=lambda: time.time(), **options)
+        self._seeded: dict[str, list[str]] = {}
 
     @property
     def settings(self) -> dict[str, t.Any]:
@@ -58,7 +59,10 @@ class HubInMemory(DevHub):
         app = client.application
         self.require_development(app)
         if groups is not None:
+            self._seeded.setdefault(login, list(self.user(login).groups))
             self.update_user(login, groups=groups)
+        elif login in self._seeded:
+            self.update_user(login, groups=self._seeded.pop(login))
         handle = state_of(app).keeper.begin(self._user(login), self._token(login))
         with client.session_transaction() as session:
             session[SESSION_KEY] = encode(handle)

@@ -120,9 +120,9 @@ class TokenKeeper:
         log.info("login over: reason=ended user=%s session=%s", user_id, session)
         self._on_ended(user_id, "ended")
 
-    def knows_groups(self, login: Login) -> bool:
-        """Whether what we know of the person's groups is young enough to decide by."""
-        return self._clock() < login.read_at + self.config.user_ttl + self.config.outage_grace
+    def has_expired(self, login: Login) -> bool:
+        """Whether the token of a login is over."""
+        return is_expired(login, self._clock())
 
     def _ended(self, handle: bytes, reason: Reason) -> Login | None:
         # Two requests may see the same end; only the one that writes it tells about it.
@@ -237,9 +237,10 @@ class TokenKeeper:
             again = self.living(handle) if mine else login
             if not mine or again is None or not is_reading_due(again, self._clock(), self.config):
                 return again
-            return self._read_again(handle, again)
+            return self.read_again(handle, again)
 
-    def _read_again(self, handle: bytes, login: Login) -> Login | None:
+    def read_again(self, handle: bytes, login: Login) -> Login | None:
+        """The login with its person read from Hub. Only under the renew lock, with a login just loaded."""
         try:
             found = self.asked(handle, login, self._read_user)
         except HubError as failure:
@@ -276,7 +277,8 @@ class TokenKeeper:
         if seen(login, now) is login and not self.logins.owes(handle):
             return login
         changed = self.changed(handle, login, lambda login: seen(login, now))
-        if changed and int(now) // LISTED_SECONDS != login.last_seen // LISTED_SECONDS:
+        # Counted from its beginning, so that not all logins of the house are listed at the same moment.
+        if changed and (int(now) - login.since) // LISTED_SECONDS != (login.last_seen - login.since) // LISTED_SECONDS:
             self._list(handle, changed)
         return changed
 

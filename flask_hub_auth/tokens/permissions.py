@@ -1,4 +1,4 @@
-"""What a person may do: read when somebody asks, kept with the login, and read again in time."""
+"""What a person may do, by groups and permissions: read when somebody asks, kept, and read again in time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..errors import HubError, HubUnavailable, LoginRequired
 from ..model import HubPermissions, Login, Secret
 from .keeper import TokenKeeper
+from .times import is_reading_due, knows_groups
 
 
 class PermissionKeeper:
@@ -41,6 +42,24 @@ class PermissionKeeper:
         if known is None or self._is_too_old(login):
             raise HubUnavailable("What a person may do could not be read.")
         return known
+
+    def with_groups(self, handle: bytes, login: Login) -> Login | None:
+        """The login with groups young enough to decide by, waiting for whoever reads them; None if it is over.
+
+        :raises HubUnavailable: Hub could not be asked, and what is known is too old
+        """
+        keeper, now = self._keeper, self._clock
+        if not knows_groups(login, now(), keeper.config):
+            with keeper.renewing(handle, login, keeper.config.timeout + 4) as mine:
+                again = keeper.living(handle)
+                if mine and again is not None and is_reading_due(again, now(), keeper.config):
+                    again = keeper.read_again(handle, again)
+            if again is None:
+                return None
+            login = again
+        if not knows_groups(login, now(), keeper.config):
+            raise HubUnavailable("The groups of a person could not be read again, and are too old to decide by.")
+        return login
 
     def _read_by_one(self, handle: bytes, login: Login) -> Login:
         # Who knows nothing, or nothing to decide by, waits for whoever is at it; the others go on with what they know.

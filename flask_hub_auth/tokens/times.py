@@ -48,6 +48,11 @@ def is_reading_due(login: Login, now: float, config: HubConfig) -> bool:
     return now >= login.read_at + config.user_ttl and not is_expired(login, now)
 
 
+def knows_groups(login: Login, now: float, config: HubConfig) -> bool:
+    """Whether what is known of the person's groups is young enough to decide by."""
+    return now < login.read_at + config.user_ttl + config.outage_grace
+
+
 def seen(login: Login, now: float) -> Login:
     """The login with the time when it was last used; the same one where what it says is new enough."""
     return login if now - login.last_seen < SEEN_SECONDS else replace(login, last_seen=int(now))

@@ -9,11 +9,11 @@ from weakref import WeakSet
 from flask import Flask, Response, current_app, request
 from flask.views import View
 
-from ..errors import AccessDenied, HubConfigError, HubUnavailable, InputNotSent, LoginRequired, SetupProblem
-from ..model import Identity
+from ..errors import AccessDenied, HubConfigError, InputNotSent, LoginRequired, SetupProblem
+from ..model import HubUser, Identity
 from ..pages import prefers_html
 from .addresses import here, login_address, on_this_site
-from .identity import ONLY_BEARER, current_hub_permissions, identity
+from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity
 from .login import begin_login, stop_loops
 from .navigation import can_navigate, presented_token
 from .signals import hub_access_denied
@@ -114,9 +114,14 @@ def check_groups(names: t.Sequence[str]) -> Response | None:
     if answer is not None:
         return answer
     who = identity()
-    if who.login is not None and not state().keeper.knows_groups(who.login):
-        raise HubUnavailable("The groups of a person could not be read again, and are too old to decide by.")
-    if who.user.groups.isdisjoint(names):
+    user: HubUser = who.user
+    if who.login is not None and who.handle is not None:
+        login = state().permissions.with_groups(who.handle, who.login)
+        if login is None:
+            forget_identity()
+            return _ask_to_sign_in()
+        user = login.user
+    if user.groups.isdisjoint(names):
         _deny(who, tuple(names))
     return None
 
@@ -171,8 +176,8 @@ def is_public(endpoint: str | None) -> bool:
 def _is_static(endpoint: str) -> bool:
     """Whether this is Flask's own endpoint for a static folder, and no view that is called alike."""
     owner, _, name = endpoint.rpartition(".")
-    folder = current_app.blueprints[owner] if owner else current_app
-    return name == "static" and folder.has_static_folder
+    folder = current_app.blueprints.get(owner) if owner else current_app
+    return name == "static" and folder is not None and folder.has_static_folder
 
 
 def find_bare_views(app: Flask) -> None:

@@ -8,7 +8,7 @@ import typing as t
 from flask import current_app, has_request_context, request, session
 from werkzeug.local import LocalProxy
 
-from ..errors import LoginRequired
+from ..errors import HubUnavailable, LoginRequired
 from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
 from ..sealing import HANDLE_BYTES, Handle, decode, decode_handle, encode
 from .navigation import presented_token
@@ -142,7 +142,11 @@ def _token() -> HubToken:
     who = identity()
     if who.bearer:
         return HubToken(who.bearer)
-    token = state().keeper.token(who.handle) if who.handle else None
+    keeper = state().keeper
+    if who.login and keeper.has_expired(who.login):
+        # This request has tried to renew it a moment ago.
+        raise HubUnavailable("The token is over and could not be renewed.")
+    token = keeper.token(who.handle) if who.handle else None
     if token is None:
         raise LoginRequired("current_hub_token was read, and nobody is signed in.")
     return token

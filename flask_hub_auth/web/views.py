@@ -59,9 +59,9 @@ def logout() -> Response | tuple[str, dict[str, str]]:
     config = state().config
     if request.method != "POST":
         _not_head()
-        return render_template(
-            "hub_auth/logout.html", action=site_path(config.logout_path, config), csrf_token=csrf_token()
-        ), PAGE_HEADERS
+        # An application's own page.html may look at `problem` anywhere.
+        form = {"action": site_path(config.logout_path, config), "csrf_token": csrf_token(), "problem": None}
+        return render_template("hub_auth/logout.html", **form), PAGE_HEADERS
     if not _is_own_form():
         raise LoginFailed("A sign-out must come from this site: send csrf_token, see hub_csrf_token().")
     next = safe_address(request.form.get("next"), config)

@@ -21,6 +21,7 @@ from flask_hub_auth.model import Login
 from flask_hub_auth.sealing import new_handle
 from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.people import refusal_code
+from flask_hub_auth.tokens.times import knows_groups
 
 from .conftest import Place, Time, at_once, files, login, memory
 from .keeping import ME_PATH, TOKEN_PATH, Site, calls, make_site
@@ -629,11 +630,11 @@ class TestReadingThePersonAgain:
             clock.advance(seconds)
             login = site.keeper.current(handle)
             assert login
-            assert site.keeper.knows_groups(login) is known
+            assert knows_groups(login, clock(), site.keeper.config) is known
         hub.mend()
         login = site.keeper.current(handle)
         assert login
-        assert site.keeper.knows_groups(login)
+        assert knows_groups(login, clock(), site.keeper.config)
         assert site.ended == []
 
     @pytest.mark.parametrize(
