@@ -34,6 +34,7 @@ from .web.identity import (
     forget_identity,
     handle_of,
     identity,
+    known_identity,
     make_ticket,
     presented_handle,
 )
@@ -131,7 +132,10 @@ class HubAuth:
                 f"login(credentials={credentials!r}) is not available in this version. Use 'required'."
             )
         address = safe_address(next, state().config)
-        stop_loops(address)
+        known = known_identity()
+        if known is not None and not known.user:
+            # Who is asked to sign in because nobody is signed in may go round in circles, as at a guard.
+            stop_loops(address)
         return begin_login(address, credentials=credentials)
 
     def logout(self) -> Response:

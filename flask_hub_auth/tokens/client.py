@@ -17,8 +17,8 @@ if t.TYPE_CHECKING:
     from requests import Response
 
 MOST_REDIRECTS: t.Final = 5
-KNOWN: t.Final = {"params", "data", "json", "files", "headers", "timeout", "stream", "allow_redirects"}
-"""What a call may say. Whom to trust, the proxy and the token are the settings' and the client's own."""
+SETTLED: t.Final = {"auth", "proxies", "verify"}
+"""What a call cannot say: the token, the proxy and whom to trust are settled by the client and the settings."""
 EARLY: t.Final = 10
 """Seconds before its end from which on a token of the service's own is replaced."""
 _ALWAYS_GET: t.Final = {301: ("POST",), 302: ("POST",), 303: ("POST", "PUT", "PATCH", "DELETE")}
@@ -133,8 +133,8 @@ class ServiceClient:
 
     def request(self, method: str, path: str, **how: t.Any) -> Response:
         """Send `method` to `path`. `how`: what `requests.request` takes; `timeout` defaults to ``HUB_TIMEOUT``."""
-        if strange := how.keys() - KNOWN:
-            raise TypeError(f"A call to a service takes no {', '.join(sorted(strange))}: the settings say that.")
+        if settled := how.keys() & SETTLED:
+            raise TypeError(f"A call to a service takes no {', '.join(sorted(settled))}: the settings say that.")
         method, url = method.upper(), self._address(path)
         token = self._source.token()
         answer = self._followed(method, url, token, how)

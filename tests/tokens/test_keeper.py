@@ -858,7 +858,8 @@ class TestAStoreThatTakesNothing:
         site.store.refuses, site.store.writes = False, 0
         for _ in range(3):
             assert site.keeper.current(handle)
-        assert site.store.writes == 1
+        # The login, and the list of its person's logins, in which "last seen" is ten minutes old.
+        assert site.store.writes == 2
 
     def test_a_page_is_shown_where_the_person_was_read_again(self, stored: Site, hub: DevHub, clock: Time) -> None:
         """R40"""
