@@ -610,3 +610,22 @@ def test_a_refusal_is_the_same_as_a_process(served: DevHub, environment: dict[st
     assert re.fullmatch(r"[^\n]+\.\n", refused.stderr)
     wrong = subprocess.run([*FLASK, "hub", "token", *about], input="", **options)
     assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_the_logins_of_a_person_are_listed_and_ended(
+    dev_hub: DevHub, make_site: Callable[..., Flask], hub_login: Callable[..., None]
+) -> None:
+    """L17, S53: by their times alone, and at the next request."""
+    app = make_site()
+    clients = [app.test_client() for _ in range(2)]
+    for client in clients:
+        hub_login(client, "jane")
+    jane = dev_hub.user("jane").id
+    listed = run("sessions", "list", jane, "--json", app=app)
+    assert [sorted(each) for each in json.loads(listed.stdout)] == [["last_seen", "since"]] * 2
+    assert len(run("sessions", "list", jane, app=app).stdout.splitlines()) == 2
+    ended = run("sessions", "end", jane, app=app)
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "Ended: 2.\n")
+    assert [client.get("/private").status_code for client in clients] == [401, 401]
+    assert run("sessions", "end", jane, app=app).exit_code == 0
+    assert json.loads(run("sessions", "list", jane, "--json", app=app).stdout) == []
