@@ -387,7 +387,9 @@ TABLE: dict[str, dict[str, Row]] = {
         {
             "first bit": with_signature(lambda signature: bytes([signature[0] ^ 1]) + signature[1:]),
             "last bit": with_signature(lambda signature: signature[:-1] + bytes([signature[-1] ^ 1])),
-            "in the middle": with_signature(lambda signature: signature[:20] + b"\x55" + signature[21:]),
+            "in the middle": with_signature(
+                lambda signature: signature[:20] + bytes([signature[20] ^ 0x55]) + signature[21:]
+            ),
             "cut": with_signature(lambda signature: signature[:-1]),
             "half of it": with_signature(lambda signature: signature[:23]),
             "a byte more": with_signature(lambda signature: signature + b"\0"),
