@@ -29,6 +29,7 @@ hub = AppGroup("hub", help="Login with JetBrains Hub.")
 
 ADMIN_TOKEN: t.Final = "HUB_ADMIN_TOKEN"
 PASSWORD: t.Final = "HUB_PASSWORD"
+FORBIDDEN: t.Final = "Hub does not let this account register services. Use an administrator's."
 SERVICE_SECRET: t.Final = "FLASK_HUB_SERVICE_SECRET"
 
 
@@ -46,7 +47,12 @@ def dev(options: tuple[str, ...]) -> None:
 @click.option("--hub-url", required=True, help="Hub's base, such as https://hub.mycompany.com")
 @click.option("--home-url", required=True, help="Public base of the service, such as https://myservice.mycompany.com")
 @click.option("--name", help="What the service is called in Hub; asked for when missing.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Repeatable; default: HOME_URL/authorized")
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    multiple=True,
+    help="Repeatable; default: HOME_URL/authorized",
+)
 @click.option("--application-name", default="", help="What kind of application it is.")
 @click.option("--vendor", default="")
 @click.option("--version", default="")
@@ -69,13 +75,17 @@ def register(
     name = name or _asked("Name of the service: ")
     base = home_url.rstrip("/")
     uris = redirect_uris or (f"{base}/authorized",)
-    with _one_sentence():
+    with _one_sentence(FORBIDDEN):
         rest = HubRest(hub_url.rstrip("/"), _administrator(user))
         known = rest.service_named(name)
         if known is not None and not update:
             raise HubConfigError(f"Hub has a service named '{name}'. Give another --name, or change it with --update.")
         secret = None
         if known is not None:
+            if any(about.values()):
+                raise click.UsageError(
+                    "Hub takes --application-name, --vendor and --version only when a service is registered."
+                )
             rest.update(known, base, uris, trusted=trusted)
         else:
             known, secret = rest.register(name, base, uris, trusted=trusted, **about)
@@ -206,21 +216,21 @@ def _state(context: click.Context) -> HubState:
 
 
 @contextlib.contextmanager
-def _one_sentence() -> t.Iterator[None]:
+def _one_sentence(forbidden: str | None = None) -> t.Iterator[None]:
     """What Hub or the settings refuse ends the command: one sentence on standard error, and exit status 1."""
     try:
         yield
     except HubError as error:
-        click.echo(_words(error), err=True)
+        click.echo(_words(error, forbidden), err=True)
         sys.exit(1)
     except UnicodeError:
         click.echo("What was given is no text in UTF-8.", err=True)
         sys.exit(1)
 
 
-def _words(error: HubError) -> str:
+def _words(error: HubError, forbidden: str | None) -> str:
     if isinstance(error, TokenRejected):
         return "Hub does not take this token, or this user name and password."
-    if isinstance(error, HubRefused) and error.error.lower() in ("forbidden", "access_denied"):
-        return "Hub does not let this account register services. Use an administrator's."
+    if forbidden and isinstance(error, HubRefused) and error.error.lower() in ("forbidden", "access_denied"):
+        return forbidden
     return str(error)

@@ -629,3 +629,15 @@ def test_the_logins_of_a_person_are_listed_and_ended(
     assert [client.get("/private").status_code for client in clients] == [401, 401]
     assert run("sessions", "end", jane, app=app).exit_code == 0
     assert json.loads(run("sessions", "list", jane, "--json", app=app).stdout) == []
+
+
+def test_what_hub_takes_only_at_the_beginning_is_not_dropped_in_silence(served: DevHub) -> None:
+    assert register(served, "--name", "Reports", "--vendor", "We").exit_code == 0
+    answer = register(served, "--name", "Reports", "--update", "--vendor", "They")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "--vendor" in answer.stderr
+
+
+def test_a_refused_token_is_not_told_as_a_refused_registration(served: DevHub) -> None:
+    served.fail(path="/api/rest/oauth2/token", status=403, body='{"error": "access_denied"}')
+    assert_refused(token(served, "--service"), "access_denied")

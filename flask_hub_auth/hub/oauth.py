@@ -240,8 +240,10 @@ def _life(value: object) -> int:
 def _joined(scope: t.Iterable[str]) -> str:
     """Ids and names as Hub reads them: URL-encoded one by one, joined with a space.
 
-    A name may hold a space, so JetBrains' own clients encode every entry before the whole (seen in library 1.0.41).
+    One entry may be given as a text of its own. A name may hold a space, so JetBrains' own clients encode every entry
+    before the whole (seen in library 1.0.41).
     """
+    scope = [scope] if isinstance(scope, str) else scope
     return " ".join(dict.fromkeys(quote(entry, safe="") for entry in scope if entry))
 
 

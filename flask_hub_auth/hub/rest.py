@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import HubProtocolError, HubRefused, TokenRejected
 from ..model import HubPermissions, HubToken, HubUser, Secret
+from ..pages import clean
 from .answer import Answer
 from .transport import Transport
 
@@ -45,6 +46,11 @@ class HubRest:
 
     def permissions(self, service_ids: t.Iterable[str]) -> HubPermissions:
         """What the person may do in these services, as Hub's permission cache says (Hub documentation)."""
+        service_ids = list(service_ids)
+        if strange := [service_id for service_id in service_ids if not re.fullmatch(r"[\w.:-]+", service_id)]:
+            raise ValueError(
+                f"Not the id of a service: {clean(strange[0])!r}. It would say something else in the query."
+            )
         query = " or ".join(f"service:{{{service_id}}}" for service_id in service_ids)
         fields = "permission/key,global,projects(id)"
         return read_permissions(self._get("/api/rest/permissions/cache", {"fields": fields, "query": query}))

@@ -74,3 +74,15 @@ def test_a_registered_service_is_changed(served: Served) -> None:
     service = served.hub.people.services[service_id]
     assert (service.name, service.home_url) == ("Reports", "https://new.example")
     assert service.redirect_uris == ["https://new.example/authorized"]
+
+
+def test_the_id_of_a_service_says_nothing_else_in_a_query(served: Served) -> None:
+    rest = HubRest(served.url, served.hub.token_for("jane"))
+    for odd in ("x} or service:{0-0-0-0-0", "", "a b", "a{"):
+        with pytest.raises(ValueError, match="Not the id of a service"):
+            rest.permissions([HUB_ID, odd])
+
+
+def test_a_scope_may_be_one_text(served: Served) -> None:
+    oauth = HubOAuth(served.url, served.hub.service_id, served.hub.service_secret)
+    assert oauth.for_service(HUB_ID).scope == HUB_ID
