@@ -98,7 +98,7 @@ def _with_dev_hub(running: ExitStack, environ: t.Mapping[str, str], token_life: 
     }
     _serve(running, create_app(settings, dev_hub=dev_hub, instance=instance), sock)
     *users, last = SEEDED
-    return f"Open {address} and sign in as {', '.join(users)} or {last} (password = login). Ctrl-C ends it."
+    return f"Open {address} and sign in as {', '.join(users)} or {last} (the password is the name). Ctrl-C ends it."
 
 
 def serve_issues(running: ExitStack, dev_hub: DevHub, port: int) -> str:

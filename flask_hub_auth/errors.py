@@ -145,7 +145,9 @@ class HubProblem(HubError, HTTPException):
 
     def get_response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """The answer; logged when it is made."""
-        log.info("%s %s reference=%s: %s", self.hub_code, self.code, self.reference, clean(self.message))
+        # What only the site's own people can mend must be seen without turning the log up.
+        level = logging.WARNING if (self.code or 0) >= 500 else logging.INFO
+        log.log(level, "%s %s reference=%s: %s", self.hub_code, self.code, self.reference, clean(self.message))
         return super().get_response(*args, **kwargs)
 
 

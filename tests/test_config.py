@@ -412,7 +412,8 @@ def test_a_duration_is_refused_in_these_words() -> None:
 @pytest.mark.parametrize("name", ["SECRET_KEY", "HUB_URL", "HUB_SERVICE_ID", "HUB_SERVICE_URL"])
 def test_what_is_required_is_missed(name: str) -> None:
     """S93: whether the configuration has no word about it, or None."""
-    expected = f"{name} is missing. Example: {SETTINGS[name].example}."
+    advice = " On your own machine start with flask run --debug." if name == "HUB_SERVICE_URL" else ""
+    expected = f"{name} is missing.{advice} Example: {SETTINGS[name].example}."
     assert complaints({key: value for key, value in GOOD.items() if key != name}) == [expected]
     assert only_complaint(**{name: None}) == expected
 

@@ -69,7 +69,8 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         return 1
     hub = served.hub
     users = ", ".join(hub.people.users)
-    print(f"Hub at {hub.url}, service {hub.service_id}, users (password = login): {users}. Ctrl-C ends it.", flush=True)
+    line = f"Hub at {hub.url}, service {hub.service_id}, users (the password is the name): {users}. Ctrl-C ends it."
+    print(line, flush=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -79,8 +79,10 @@ class PeopleIndex:
     def _read(self, place: str) -> list[Entry]:
         sealed = self._store.get(_key(place))
         data = self._sealer.open(sealed, purpose="index", place=place) if sealed else None
+        if data is None or len(data) % _PACKED.size:
+            return []  # none, altered, or of another version: nobody is to be kept from signing in by it
         now = self._clock()
-        entries = (Entry(_name(digest), since, seen) for digest, since, seen in _PACKED.iter_unpack(data or b""))
+        entries = (Entry(_name(digest), since, seen) for digest, since, seen in _PACKED.iter_unpack(data))
         return [entry for entry in entries if now < entry.since + self._lifetime]
 
 

@@ -51,6 +51,7 @@ def looks(chromium: Browser, demo: Demo) -> Looks:
     for name, page in every_page(demo, visit):
         assert name not in looks.problems, name
         looks.problems[name] = {kind: [] for kind in KINDS}
+        page.wait_for_load_state()  # a heading may be seen before the style sheet is there
         for size, scheme in VIEWS:
             page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -74,6 +74,17 @@ def test_a_list_outlives_a_new_secret_key(store: object) -> None:
     assert index(store, OLDER).of("jane") == []
 
 
+def test_a_list_of_another_shape_keeps_nobody_from_signing_in(store: object) -> None:
+    sealer = Sealer([KEY], CONTEXT)
+    place = sealer.mac("index", b"jane")
+    key = "people:" + place
+    for data in (b'[["hub_0", 1, 2]]', b"", bytes(47), bytes(49)):
+        store.put(key, sealer.seal(data, purpose="index", place=place), 60)  # type: ignore[attr-defined]
+        assert index(store).of("jane") == []
+    index(store).note("jane", entry(1))
+    assert index(store).of("jane") == [entry(1)]
+
+
 def test_logins_that_are_over_by_age_are_not_listed(store: object) -> None:
     people = index(store, now=4000.0)
     people.note("jane", entry(1, since=300))
