@@ -52,10 +52,12 @@ def close_cookies(app: Flask, config: HubConfig) -> None:
 
 def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
     """The parts of one application, made from its settings and wired to each other."""
-    transport = Transport(config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http)
+    transport = Transport(
+        config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http, clock=clock
+    )
     oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
     sealer = Sealer(config.secret_keys, (config.url, config.service_id))
-    store = open_store(config.cache, app.instance_path)
+    store = open_store(config.cache, app.instance_path, timeout=config.timeout)
     if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
         log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
 

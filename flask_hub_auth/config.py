@@ -26,9 +26,8 @@ LATER: t.Final[Mapping[str, tuple[object, ...]]] = {
     "HUB_OPENID": (True,),
     "HUB_REQUEST_CREDENTIALS": ("skip", "silent", "required"),
     "HUB_LOGOUT_FROM_HUB": ("required", "rp"),
-    "HUB_CACHE": ("redis", "rediss", "unix"),
 }
-"""What is declared and not there yet: the values (of the cache its schemes)."""
+"""What is declared and not there yet: the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +197,9 @@ def _secret_from(path: Path) -> str:
 def _later(values: Mapping[str, t.Any]) -> Iterator[str]:
     """What is switched on and not there yet. In silence it would be a hole."""
     for key, words in LATER.items():
-        word = _scheme(values.get(key))
+        word = values.get(key)
         if word in words:
             yield f"{key} '{str(word).lower()}' is not available in this version; leave it out."
-
-
-def _scheme(value: object) -> object:
-    """What :data:`LATER` knows a value by."""
-    if isinstance(value, str):
-        return value.partition("://")[0]
-    return value if isinstance(value, bool) else None
 
 
 def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug: bool) -> Iterator[str]:

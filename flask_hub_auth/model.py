@@ -7,6 +7,9 @@ import json
 import typing as t
 from dataclasses import dataclass, field, replace
 
+RECORD_LIMIT: t.Final = 1 << 20
+"""Bytes of the largest record of a store. People are in a thousand groups; nobody is in a million."""
+
 
 class Secret:
     """A text that cannot be printed, logged, pickled or serialised by accident.

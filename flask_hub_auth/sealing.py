@@ -69,6 +69,11 @@ def store_key(handle: bytes) -> str:
     return KEY_PREFIX + hashlib.sha256(_PREFIX.encode() + b"login\0" + handle).hexdigest()
 
 
+def short_name(key: str) -> str:
+    """What of the name of a login in the store may be logged: eight digits."""
+    return key.removeprefix(KEY_PREFIX)[:8]
+
+
 class Sealer:
     """Seals and opens under ``SECRET_KEY`` (writes) and its fallbacks (reads). Safe to share between threads.
 

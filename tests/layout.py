@@ -12,9 +12,10 @@ import requests
 # The modules of each floor, in the order in which they may import each other: a module imports from
 # lower floors, and from modules that stand before it on its own. A new module needs a place here.
 FLOORS = (
-    ("pages", "errors", "readers", "urls", "config", "model", "sealing"),
+    ("pages", "errors", "readers", "urls", "config", "model", "sealing", "breaker"),
     (
         "hub.answer",
+        "hub.credentials",
         "hub.deadline",
         "hub.transport",
         "hub.oauth",
@@ -27,6 +28,8 @@ FLOORS = (
     (
         "tokens.calls",
         "tokens.locks",
+        "tokens.redis_store",
+        "tokens.folder",
         "tokens.store",
         "tokens.people",
         "tokens.logins",

@@ -21,7 +21,8 @@ from authlib.oauth2.client import OAuth2Client
 from ..errors import HubError, HubProtocolError, HubRefused, HubUnavailable, TokenRejected
 from ..model import HubToken, Secret
 from .answer import Answer
-from .transport import LONGEST_TOKEN, Transport, is_token
+from .credentials import LONGEST_TOKEN, is_token
+from .transport import Transport
 
 SecretSource = str | Secret | t.Callable[[], str | Secret] | None
 
@@ -61,6 +62,10 @@ class HubOAuth:
         """Epoch seconds, by the clock that the ends of tokens are counted by."""
         return self._clock()
 
+    def may_ask(self) -> bool:
+        """Whether Hub is worth asking; see :class:`~flask_hub_auth.breaker.Breaker`."""
+        return self._transport.breaker.may_ask()
+
     def authorization_url(
         self,
         *,
@@ -87,6 +92,7 @@ class HubOAuth:
 
     def exchange(self, code: str, *, redirect_uri: str, verifier: str | None) -> HubToken:
         """The token for an authorization code. Makes one request: a code is good once."""
+        self._transport.breaker.try_again()  # the browser comes from Hub, which is there then
         return self._token(
             "authorization_code", code=Secret(code), redirect_uri=redirect_uri, code_verifier=_secret(verifier)
         )

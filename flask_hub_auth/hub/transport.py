@@ -6,7 +6,6 @@ The only module that knows requests' and urllib3's exceptions. What leaves it is
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import socket
@@ -20,24 +19,16 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..errors import HubConfigError, HubError, HubProtocolError, HubUnavailable, TokenRejected
+from ..breaker import Breaker
+from ..errors import HubConfigError, HubError, HubProtocolError, HubUnavailable
 from ..model import Secret
 from ..pages import clean
 from .answer import Answer
+from .credentials import authorization
 from .deadline import Call, DeadlineAdapter, current
 
 LIMIT: t.Final = 1024 * 1024
 """Bytes of an answer's body, decoded. Hub's own answers are some kilobytes."""
-
-LONGEST_TOKEN: t.Final = 8 * 1024
-
-# The characters of a bearer token (RFC 6750 section 2.1), and ``;``, ``:`` and inner ``=`` of Hub's tokens.
-_TOKEN = re.compile(r"(?!=)[A-Za-z0-9._~+/:;=-]+")
-# A signed token as library 1.0.41 makes it: ``millis.client.user.scopes;key.signature``. Its scopes are URL-encoded
-# one by one and joined with a space, the only one that a token may have.
-_SIGNED = re.compile(
-    r"[0-9]{1,16}\.[\w*+%-]+\.[\w*+%-]*\.[\w*+%-]+(?: [\w*+%-]+)*;[\w-]+\.[A-Za-z0-9+/]+={0,2}", re.ASCII
-)
 
 _FAILURES: t.Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
 _CUT: t.Final = (RemoteDisconnected, IncompleteRead)
@@ -72,6 +63,7 @@ class Transport:
         ca_bundle: str | None = None,
         proxy: str | None = None,
         http: requests.Session | None = None,
+        clock: t.Callable[[], float] = time.time,
     ) -> None:
         hub = urlsplit(hub_url)
         if not hub.hostname or hub.username or hub.query or hub.fragment or not _is_private(hub.scheme, hub.hostname):
@@ -86,6 +78,8 @@ class Transport:
         self._verify = ca_bundle or True
         self._http = http
         self._sessions: dict[int, requests.Session] = {}
+        self._failing = "/"
+        self.breaker = Breaker(f"Hub at {self._host}", self._answers, clock)
 
     def to(self, url: str) -> Transport:
         """The same way to another service."""
@@ -105,10 +99,25 @@ class Transport:
     ) -> Answer:
         """Hub's answer, whatever its status but 3xx. `path` is below Hub's URL, `auth` is for Basic.
 
-        A call that fails on the way is made once more if it is a GET, or if no byte of it was sent: an authorization
-        code and a refresh token must not be sent twice.
+        `HubUnavailable` at once, without a call, where Hub has failed several times in a row. A call that fails on the
+        way is made once more if it is a GET, or if no byte of it was sent: an authorization code and a refresh token
+        must not be sent twice.
         """
         prepared = self._prepared(method, path, headers, bearer, auth, params=params, data=data, json=json)
+        if not self.breaker.may_ask():
+            raise HubUnavailable(f"Hub at {self._host} has failed several times in a row, and was not asked again yet.")
+        try:
+            answer = self._answered(prepared)
+        except HubUnavailable:
+            self._failed(path)
+            raise
+        if _is_away(answer):
+            self._failed(path)
+        else:
+            self.breaker.succeeded()
+        return answer
+
+    def _answered(self, prepared: requests.PreparedRequest) -> Answer:
         call = Call(time.monotonic() + self.timeout)
         reset = current.set(call)
         try:
@@ -119,6 +128,19 @@ class Transport:
             current.reset(reset)
         # Raised out here, so that it does not lead to the library's error, which holds the request.
         raise failure
+
+    def _failed(self, path: str) -> None:
+        self._failing = path
+        self.breaker.failed()
+
+    def _answers(self) -> bool:
+        """Whether Hub answers where it last did not; asked without a word about anybody."""
+        try:
+            return not _is_away(self._answered(self._prepared("GET", self._failing, None, None, None)))
+        except HubProtocolError:
+            return True
+        except HubError:
+            return False
 
     def _prepared(
         self,
@@ -202,27 +224,14 @@ def translated(url: str, send: t.Callable[[], requests.Response]) -> requests.Re
     raise failure
 
 
-def is_token(text: str) -> bool:
-    """Whether `text` has the form of an access token of Hub, so that it can stand in a header."""
-    return len(text) <= LONGEST_TOKEN and bool(_TOKEN.fullmatch(text) or _SIGNED.fullmatch(text))
-
-
 def _is_private(scheme: str, host: str) -> bool:
     """Whether nobody on the way can read what is sent: https, or http that does not leave this machine."""
     return scheme == "https" or (scheme == "http" and bool(re.fullmatch(r"localhost|127(\.[0-9]{1,3}){3}|::1", host)))
 
 
-def authorization(bearer: Secret | None, auth: tuple[str, Secret] | None = None) -> dict[str, str]:
-    """The header that presents a token, or an id and a secret; empty where there is neither."""
-    if bearer is not None:
-        if not is_token(bearer.reveal()):
-            raise TokenRejected("invalid_token", "it has characters that no token of Hub has, and was not sent")
-        return {"Authorization": f"Bearer {bearer.reveal()}"}
-    if auth is not None:
-        # The halves as they are, in UTF-8: Hub does not form-decode them (Hub documentation, "Authorization Code").
-        halves = f"{auth[0]}:{auth[1].reveal()}"
-        return {"Authorization": f"Basic {base64.b64encode(halves.encode()).decode()}"}
-    return {}
+def _is_away(answer: Answer) -> bool:
+    """Whether somebody answers in Hub's place, or Hub itself asks to be left alone."""
+    return answer.status >= 500 or answer.status == 429
 
 
 def _body(response: requests.Response, call: Call) -> bytes:

@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from ..model import Secret
 from . import transport
+from .credentials import authorization
 
 
 class Wire:
@@ -40,7 +41,7 @@ class Wire:
         """The answer of one call, no redirect followed. `HubUnavailable` where there is none."""
         given = dict(how.pop("headers", None) or {})
         headers = {name: value for name, value in given.items() if name.lower() != "authorization"}
-        headers |= transport.authorization(token)
+        headers |= authorization(token)
         how = {"timeout": self._timeout, "verify": self._verify, "proxies": self._proxies, **how}
         session = self._session(url)
         return transport.translated(

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 
 from ..config import HUB_ID, HubConfig
 from ..errors import HubRefused, HubUnavailable, LoginRequired, TokenRejected
+from ..hub.credentials import is_token
 from ..hub.directory import Directory
 from ..hub.signed import HubKeys, SignedToken
-from ..hub.transport import Transport, is_token
+from ..hub.transport import Transport
 from ..model import ANONYMOUS, HubPermissions, HubUser, Secret
 from ..sealing import Sealer
 from .calls import SharedCalls

@@ -16,7 +16,7 @@ from ..config import HubConfig
 from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
 from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
-from ..sealing import store_key
+from ..sealing import short_name, store_key
 from .logins import LoginStore, with_token
 from .people import refusal_code
 from .times import LISTED_SECONDS, is_alive, is_expired, is_just_renewed, is_reading_due, is_renewal_due, lasting, seen
@@ -25,6 +25,8 @@ log = logging.getLogger("flask_hub_auth")
 
 T = t.TypeVar("T")
 Reason = t.Literal["logout", "ended", "expired", "revoked", "banned"]
+_KEEP_SECONDS: t.Final = 0.7
+"""How long a renewal tries to keep its new tokens in a store that refuses them."""
 
 
 class TokenKeeper:
@@ -112,7 +114,7 @@ class TokenKeeper:
         else:
             ended = self._ended(handle, reason)
         if ended:
-            log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, _short(handle))
+            log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, short_name(store_key(handle)))
             self._on_ended(ended.user.id, reason)
 
     def told_ended(self, user_id: str, session: str) -> None:
@@ -158,6 +160,8 @@ class TokenKeeper:
 
     def _renewed_once(self, handle: bytes, login: Login, wait: float) -> Login | None:
         """The login as one of all who want it renewed has left it."""
+        if not self._oauth.may_ask():
+            return login
         with self.renewing(handle, login, wait) as mine:
             if not mine:
                 return self.living(handle) if wait else login
@@ -189,7 +193,7 @@ class TokenKeeper:
             return self.failed(handle, login, failure)
         renewed = self._kept(handle, login, token)
         if renewed is not None:
-            log.info("token renewed: user=%s session=%s", login.user.id, _short(handle))
+            log.info("token renewed: user=%s session=%s", login.user.id, short_name(store_key(handle)))
             self._on_refreshed(login.user.id)
         return renewed
 
@@ -199,12 +203,13 @@ class TokenKeeper:
         # A renewal says nothing of what stays the same (RFC 6749 section 5.1).
         token = replace(token, scope=token.scope or login.token.scope, id_token=token.id_token or login.token.id_token)
         renewed = replace(login, token=token, token_life=life, generation=login.generation + 1)
-        for pause in (0.2, 0.5, 0):
+        end = time.monotonic() + _KEEP_SECONDS
+        while time.monotonic() < end:
             try:
                 return self.logins.change(handle, lambda login: with_token(login, renewed))
             except StoreUnavailable:
-                time.sleep(pause)
-        log.error("new tokens could not be kept: user=%s session=%s", login.user.id, _short(handle))
+                time.sleep(0.25)
+        log.error("new tokens could not be kept: user=%s session=%s", login.user.id, short_name(store_key(handle)))
         self.logins.owe(handle, renewed)
         return renewed
 
@@ -218,7 +223,9 @@ class TokenKeeper:
 
     def failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
-        log.warning("Hub could not be asked: user=%s session=%s: %s", login.user.id, _short(handle), failure)
+        log.warning(
+            "Hub could not be asked: user=%s session=%s: %s", login.user.id, short_name(store_key(handle)), failure
+        )
         return self.changed(handle, login, lambda login: replace(login, failures=login.failures + 1))
 
     def changed(self, handle: bytes, login: Login, apply: t.Callable[[Login], Login]) -> Login | None:
@@ -226,12 +233,12 @@ class TokenKeeper:
         try:
             return self.logins.change(handle, apply)
         except HubError as failure:
-            log.error("a change could not be kept: session=%s: %s", _short(handle), failure)
+            log.error("a change could not be kept: session=%s: %s", short_name(store_key(handle)), failure)
             return apply(login)
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:
         """The login with its person read again from Hub, if that is due and nobody else is at it."""
-        if not is_reading_due(login, self._clock(), self.config):
+        if not is_reading_due(login, self._clock(), self.config) or not self._oauth.may_ask():
             return login
         with self.renewing(handle, login, 0) as mine:
             again = self.living(handle) if mine else login
@@ -279,21 +286,10 @@ class TokenKeeper:
         changed = self.changed(handle, login, lambda login: seen(login, now))
         # Counted from its beginning, so that not all logins of the house are listed at the same moment.
         if changed and (int(now) - login.since) // LISTED_SECONDS != (login.last_seen - login.since) // LISTED_SECONDS:
-            self._list(handle, changed)
+            self.logins.list_seen(handle, changed)
         return changed
-
-    def _list(self, handle: bytes, login: Login) -> None:
-        try:
-            self.logins.note(handle, login)
-        except StoreUnavailable as failure:
-            log.warning("last seen could not be listed: session=%s: %s", _short(handle), failure)
 
 
 def _tries(login: Login) -> tuple[int, int]:
     """Changes whenever somebody has asked Hub about this login, with or without success."""
     return login.generation, login.failures
-
-
-def _short(handle: bytes) -> str:
-    """What of a handle may be logged: eight digits of its hash."""
-    return store_key(handle)[4:12]

@@ -1,14 +1,16 @@
-"""One at a time: threads of a process, processes of a machine.
+"""One at a time: threads of a process, processes of a machine, hosts that share a Redis.
 
 There are two locks per login: the *renew* lock is held across a call to Hub, the *write* lock for the milliseconds of
-one change; and an *index* lock per person. Whoever needs several takes them in this order. Locks are striped: a fixed
-number for all, never gone.
+one change; and an *index* lock per person. Whoever needs several takes them in this order. Locks of threads and files
+are striped: a fixed number for all, never gone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import random
+import secrets
 import threading
 import time
 import typing as t
@@ -25,7 +27,9 @@ Kind = t.Literal["renew", "write", "index"]
 STRIPES: t.Final[dict[Kind, int]] = {"renew": 1024, "write": 256, "index": 64}
 _WRITE_WAIT: t.Final = 5.0  # seconds; the write lock is held for milliseconds
 _POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002, "index": 0.002}
-"""Seconds between two looks at a file lock that another process holds: the shorter it is held, the shorter."""
+"""Seconds between two looks at a lock that another process holds: the shorter it is held, the shorter."""
+_WRITE_LEASE: t.Final = 3.0
+"""Seconds after which a lock of Redis is free whose owner was killed with a change half done: less than others wait."""
 
 
 class Locks(t.Protocol):
@@ -92,21 +96,89 @@ class FileLocks:
         try:
             # The lock would make all missing folders above it, open to others, and an emptied store look healthy.
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            while True:
-                with contextlib.suppress(Timeout):
-                    lock.acquire(blocking=False)
-                    return True
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(_POLL[kind])
-                if done and done():
-                    return False
+            return _polled(lambda: self._taken(lock), kind, deadline, done)
         except OSError as error:
             if kind == "renew":
                 # Two renewals are better than none while the disk is full; the write lock stays strict.
                 log.warning("renew lock between processes is not to be had: %s", error.strerror)
                 return True
             raise StoreUnavailable(f"The lock of the store cannot be taken: {error.strerror}") from None
+
+    @staticmethod
+    def _taken(lock: FileLock) -> bool:
+        with contextlib.suppress(Timeout):
+            lock.acquire(blocking=False)
+            return True
+        return False
+
+
+class LeasedLock(t.Protocol):
+    """A lock on another machine, which is free again when its lease has run out. May raise :class:`StoreUnavailable`.
+
+    Kept out of the way of what it stands for: the client's own lock, by whose errors nobody here is bothered.
+    """
+
+    def acquire(self, token: str) -> bool:
+        """True if it is ours from now on; never waits."""
+
+    def release(self) -> None:
+        """Free it, if it is still ours."""
+
+
+class RedisLocks:
+    """Locks between hosts, each with a lease and a random owner. Threads of a process queue among themselves first.
+
+    :param lock: makes the lock of a name that has a lease of so many seconds
+    :param lease: seconds of a renew lock; they outlive the deadline of a call to Hub
+    """
+
+    def __init__(self, lock: t.Callable[[str, float], LeasedLock], *, lease: float) -> None:
+        self._lock = lock
+        self._lease = lease
+        self._threads = ThreadLocks()
+
+    @contextlib.contextmanager
+    def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
+        deadline = time.monotonic() + wait
+        with self._threads.hold(kind, name, wait=wait, done=done) as mine:
+            if not mine:
+                yield False
+                return
+            lock = self._lock(f"lock:{kind}:{name}", self._lease if kind == "renew" else _WRITE_LEASE)
+            try:
+                held = _polled(lambda: lock.acquire(secrets.token_hex(16)), kind, deadline, done)
+            except StoreUnavailable as failure:
+                if kind != "renew":
+                    raise
+                log.warning("renew lock between hosts is not to be had: %s", failure)
+                yield True
+                return
+            try:
+                yield held
+            finally:
+                if held:
+                    self._release(lock, kind)
+
+    def _release(self, lock: LeasedLock, kind: Kind) -> None:
+        try:
+            lock.release()
+        except StoreUnavailable as failure:
+            # Its lease has run out, or will: what was done under it is done.
+            log.warning("%s lock was not released: %s", kind, failure)
+
+
+def _polled(take: t.Callable[[], bool], kind: Kind, deadline: float, done: t.Callable[[], bool] | None) -> bool:
+    """Whether `take` succeeded before `deadline` of the monotonic clock, and before `done`."""
+    pause = _POLL[kind]
+    while not take():
+        if time.monotonic() >= deadline:
+            return False
+        # Not in step with those of other processes, and rarer the longer it takes.
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(1.5 * pause, 10 * _POLL[kind])
+        if done and done():
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..errors import HubProtocolError, StoreUnavailable
 from ..model import Login
-from ..sealing import Sealer, new_handle, store_key
+from ..sealing import Sealer, new_handle, short_name, store_key
 from .locks import writing
 from .people import Entry, PeopleIndex
 from .store import Store
@@ -19,6 +19,7 @@ from .store import Store
 log = logging.getLogger("flask_hub_auth")
 
 _REMEMBERED: t.Final = 1024  # logins of which a process remembers something
+_LARGEST_REMEMBERED: t.Final = 16 * 1024  # bytes of a record that is kept opened; people in a thousand groups have more
 
 
 class LoginStore:
@@ -48,16 +49,20 @@ class LoginStore:
 
     def load(self, handle: bytes) -> Login | None:
         """The login that `handle` opens, also one that has ended; None if there is none or it cannot be opened."""
+        return self._loaded(handle)[1]
+
+    def _loaded(self, handle: bytes) -> tuple[bytes, Login | None]:
+        """What is in the store, and the login that this is."""
         key = store_key(handle)
         sealed = self.store.get(key)
         if sealed is None:
-            return None
+            return b"", None
         with self._guard:
             known = self._opened.get(key)
         # Opening costs more than comparing: the same bytes give the same login.
         login = known[1] if known and known[0] == sealed else self._open(key, sealed, handle)
         owed = self._owed.get(handle)
-        return with_token(login, owed) if login and owed else login
+        return sealed, with_token(login, owed) if login and owed else login
 
     def change(self, handle: bytes, apply: t.Callable[[Login], Login]) -> Login | None:
         """Apply a change to the login as it is now, and answer the result; None if it is gone or has ended.
@@ -68,13 +73,16 @@ class LoginStore:
         that was signed out meanwhile.
         """
         with writing(self.store.locks, store_key(handle)):
-            login = self.load(handle)
-            if login is None or login.ended:
-                return None
-            changed = apply(login)
-            if changed is login and not self.owes(handle):
-                return login
-            self._put(handle, changed)
+            while True:
+                sealed, login = self._loaded(handle)
+                if login is None or login.ended:
+                    return None
+                changed = apply(login)
+                if changed is login and not self.owes(handle):
+                    return login
+                # A lock that has a lease may be somebody else's by now, who has changed or removed the login.
+                if self._replaced(handle, sealed, changed):
+                    break
             self._owed.pop(handle, None)
         if changed.ended:
             self._drop(login.user.id, store_key(handle))
@@ -101,12 +109,19 @@ class LoginStore:
         """Write the times of a login into the list of its person."""
         self.people.note(login.user.id, Entry(store_key(handle), login.since, login.last_seen))
 
+    def list_seen(self, handle: bytes, login: Login) -> None:
+        """As :meth:`note`, where the list may stay as it is if the store does not take it."""
+        try:
+            self.note(handle, login)
+        except StoreUnavailable as failure:
+            log.warning("last seen could not be listed: session=%s: %s", short_name(store_key(handle)), failure)
+
     def _drop(self, user_id: str, key: str) -> None:
         try:
             self.people.drop(user_id, key)
         except StoreUnavailable as failure:
             # The login itself is gone, which is what counts; its entry goes with its age.
-            log.warning("a login could not be taken off its person's list: session=%s: %s", key[4:12], failure)
+            log.warning("a login could not be taken off its person's list: session=%s: %s", short_name(key), failure)
 
     def owe(self, handle: bytes, renewed: Login) -> None:
         """Remember the token of `renewed`, which the store has refused, until it takes a change of this login.
@@ -134,27 +149,41 @@ class LoginStore:
         data = self._sealer.open(sealed, purpose="login", place=key, handle=handle)
         if data is None:
             # Altered, or written under a key that this process does not have. Another may have it: nothing is deleted.
-            log.warning("a login in the store could not be opened: session=%s", key[4:12])
+            log.warning("a login in the store could not be opened: session=%s", short_name(key))
             return None
         try:
             login = Login.from_json(data)
         except (ValueError, TypeError):
-            log.warning("a login in the store has another shape: session=%s", key[4:12])
+            log.warning("a login in the store has another shape: session=%s", short_name(key))
             return None
         self._remember(key, sealed, login)
         return login
 
     def _put(self, handle: bytes, login: Login) -> None:
+        key, sealed, seconds = self._sealed(handle, login)
+        self.store.put(key, sealed, seconds)
+        self._remember(key, sealed, login)
+
+    def _replaced(self, handle: bytes, before: bytes, login: Login) -> bool:
+        key, sealed, seconds = self._sealed(handle, login)
+        replaced = self.store.replace(key, before, sealed, seconds)
+        if replaced:
+            self._remember(key, sealed, login)
+        return replaced
+
+    def _sealed(self, handle: bytes, login: Login) -> tuple[str, bytes, int]:
+        """The place of a login in the store, what is kept there, and for how many seconds."""
         key = store_key(handle)
         try:
             data = login.to_json()
         except ValueError as error:
             raise HubProtocolError(f"What Hub says of a person cannot be kept: {error}.") from None
         sealed = self._sealer.seal(data, purpose="login", place=key, handle=handle)
-        self.store.put(key, sealed, int(login.since + self._lifetime - self._clock()))
-        self._remember(key, sealed, login)
+        return key, sealed, int(login.since + self._lifetime - self._clock())
 
     def _remember(self, key: str, sealed: bytes, login: Login) -> None:
+        if len(sealed) > _LARGEST_REMEMBERED:
+            return
         with self._guard:
             self._opened[key] = (sealed, login)
             self._opened.move_to_end(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model import HubSession
-from ..sealing import store_key
+from ..sealing import short_name, store_key
 from .keeper import TokenKeeper
 from .times import LISTED_SECONDS
 
@@ -31,5 +31,5 @@ def end_sessions(keeper: TokenKeeper, user_id: str, but: bytes | None = None) ->
     entries = [entry for entry in keeper.logins.people.of(user_id) if entry.key != spared]
     for entry in entries:
         keeper.logins.remove_listed(user_id, entry.key)
-        keeper.told_ended(user_id, entry.key[4:12])
+        keeper.told_ended(user_id, short_name(entry.key))
     return len(entries)

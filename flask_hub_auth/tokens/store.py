@@ -18,18 +18,20 @@ import typing as t
 import weakref
 from pathlib import Path
 from time import time as cache_time  # as cachelib does: ends are compared with the clock that made them
+from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 
 from ..errors import HubConfigError, StoreUnavailable
+from ..model import RECORD_LIMIT
+from .folder import age, check_folder
 from .locks import FileLocks, Locks, ThreadLocks, writing
 
 log = logging.getLogger("flask_hub_auth")
 
-RECORD_LIMIT: t.Final = 1 << 20
-"""Bytes of the largest record. People are in a thousand groups; nobody is in a million."""
 SWEEP_SECONDS: t.Final = 600
+_REDIS: t.Final = ("redis://", "rediss://", "unix://")
 LAST_SECOND: t.Final = (1 << 32) - 2
 """The latest end that a file of cachelib can have, in 2106."""
 
@@ -44,6 +46,12 @@ class Store(t.Protocol):
 
     def put(self, key: str, data: bytes, seconds: int) -> None:
         """Keep `data` for `seconds`."""
+
+    def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
+        """Keep `data` in place of `before`; False, and nothing happens, where that is not there any more.
+
+        Only under the write lock of `key`. A lock of Redis can be lost to somebody else before its owner is done.
+        """
 
     def delete(self, key: str) -> None:
         """Forget `key`; nothing happens if it is not there."""
@@ -89,6 +97,12 @@ class _CacheStore:
             raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
         if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time()))):
             raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
+
+    def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
+        if self.get(key) != before:
+            return False
+        self.put(key, data, seconds)
+        return True
 
     def delete(self, key: str) -> None:
         self._cache.delete(key)
@@ -182,7 +196,7 @@ class FileStore(_CacheStore):
         try:
             with self.locks.hold("write", "sweep", wait=0) as held:
                 mark = self.folder / "locks" / "swept"
-                if not held or _age(mark) < SWEEP_SECONDS:
+                if not held or age(mark) < SWEEP_SECONDS:
                     return
                 mark.touch(mode=0o600)
                 for entry in os.scandir(self.folder):
@@ -195,7 +209,7 @@ class FileStore(_CacheStore):
     def _is_over(self, entry: os.DirEntry[str]) -> bool:
         """Whether a file has passed its end, or was left behind by a write that did not finish."""
         if entry.name.endswith(self._cache._fs_transaction_suffix):
-            return _age(Path(entry.path)) > SWEEP_SECONDS
+            return age(Path(entry.path)) > SWEEP_SECONDS
         if len(entry.name) != self._name_length or entry.name.strip("0123456789abcdef"):
             return False
         try:
@@ -206,55 +220,58 @@ class FileStore(_CacheStore):
         return bool(0 < end < cache_time())
 
 
-def open_store(cache: object, instance_path: str) -> Store:
+def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> Store:
     """The store that ``HUB_CACHE`` names.
 
-    :param cache: None (files in the instance folder), ``memory://``, ``file:///abs/folder``, or one of cachelib's
-        ``SimpleCache`` and ``FileSystemCache``
+    :param cache: None (files in the instance folder), ``memory://``, ``file:///abs/folder``, an address of Redis
+        (``redis://``, ``rediss://``, ``unix://``), or one of cachelib's ``SimpleCache``, ``FileSystemCache`` and
+        ``RedisCache``
+    :param timeout: seconds that one call to Hub takes at most; the lease of a lock outlives it
     :raises HubConfigError: for anything else, or a folder that others may read
     """
-    if cache is None:
-        return FileStore(_file_cache(Path(instance_path) / "hub-logins"))
+    if problem := cache_problem(cache):
+        raise HubConfigError(problem)
     if isinstance(cache, str) and cache.startswith("memory:"):
         return MemoryStore()
     if isinstance(cache, str) and cache.startswith("file:"):
         return FileStore(_file_cache(Path(unquote(urlsplit(cache).path))))
+    if isinstance(cache, str) and cache.startswith(_REDIS):
+        opened: Store = _redis().open_address(cache, timeout)
+        return opened
     if isinstance(cache, FileSystemCache):
         return FileStore(cache)
     if isinstance(cache, SimpleCache):
         return MemoryStore(cache)
-    raise HubConfigError(cache_problem(cache) or "HUB_CACHE is none that this version knows.")
+    if isinstance(cache, RedisCache):
+        opened = _redis().open_client(cache._write_client, cache._get_prefix, timeout)
+        return opened
+    if cache is None:
+        return FileStore(_file_cache(Path(instance_path) / "hub-logins"))
+    raise HubConfigError("HUB_CACHE is none that this version knows.")
 
 
 def cache_problem(cache: object) -> str | None:
-    """Why an object cannot be the cache; None if it can, or is no object but an address."""
+    """Why ``HUB_CACHE`` cannot be the store; None if it can. Nothing is opened yet."""
+    if isinstance(cache, RedisCache) or (isinstance(cache, str) and cache.startswith(_REDIS)):
+        try:
+            redis = _redis()
+        except ImportError:
+            return "HUB_CACHE: the package redis is missing. Install it: pip install 'flask_hub_auth[redis]'"
+        problem = redis.address_problem(cache) if isinstance(cache, str) else redis.client_problem(cache._write_client)
+        return problem and f"HUB_CACHE {problem}"
     if cache is None or isinstance(cache, (str, SimpleCache, FileSystemCache)):
         return None
-    if isinstance(cache, RedisCache):
-        return "HUB_CACHE: Redis is not available in this version. Leave it out, or use file:///folder."
     return (
-        f"HUB_CACHE must be memory://, file:///folder, or a cachelib SimpleCache or FileSystemCache, got a"
-        f" {type(cache).__name__}. Only of these do we know how to keep bytes without unpickling them."
+        "HUB_CACHE must be memory://, file:///folder, redis://host:port/db, or a cachelib SimpleCache, FileSystemCache"
+        f" or RedisCache, got a {type(cache).__name__}. Only of these do we know how to keep bytes without unpickling."
     )
 
 
-def check_folder(folder: Path, *, besides: Path | None = None) -> None:
-    """Refuse a folder that others may read or write.
+def _redis() -> ModuleType:
+    """The module for Redis, whose package not everybody has."""
+    from . import redis_store
 
-    One of our own that holds nothing yet, or nothing `besides` one file, is closed to them instead.
-    """
-    if folder.is_symlink():
-        raise HubConfigError(f"HUB_CACHE: {folder} is a symbolic link. Give the folder itself.")
-    state = folder.stat()
-    if hasattr(os, "getuid") and state.st_uid != os.getuid():
-        raise HubConfigError(f"HUB_CACHE: {folder} belongs to another user. Give a folder of the user who serves.")
-    if os.name == "posix" and state.st_mode & 0o077:
-        if any(path != besides for path in folder.iterdir()):
-            raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
-        folder.chmod(0o700)
-    above = folder.parent.stat()
-    if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
-        raise HubConfigError(f"HUB_CACHE: everybody may write in {folder.parent}, and so replace {folder.name} there.")
+    return redis_store
 
 
 def _file_cache(folder: Path) -> FileSystemCache:
@@ -263,11 +280,3 @@ def _file_cache(folder: Path) -> FileSystemCache:
     except OSError as error:
         raise HubConfigError(f"HUB_CACHE: the folder {folder} cannot be made: {error.strerror}.") from None
     return FileSystemCache(str(folder), threshold=0)
-
-
-def _age(path: Path) -> float:
-    """Seconds since `path` was last written; infinite if it is not there."""
-    try:
-        return cache_time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")

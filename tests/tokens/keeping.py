@@ -41,11 +41,18 @@ class WatchedStore:
         return found
 
     def put(self, key: str, data: bytes, seconds: int) -> None:
+        self._wrote()
+        self._store.put(key, data, seconds)
+
+    def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
+        self._wrote()
+        return self._store.replace(key, before, data, seconds)
+
+    def _wrote(self) -> None:
         if self.refuses:
             self.refused += 1
             raise StoreUnavailable("The disk is full.")
         self.writes += 1
-        self._store.put(key, data, seconds)
 
     def delete(self, key: str) -> None:
         self.writes += 1

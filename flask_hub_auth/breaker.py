@@ -1,0 +1,110 @@
+"""Spares a server that keeps failing, and whoever would have to wait for it.
+
+It opens after :data:`FAILURES` failures in a row that lasted for :data:`SHORTEST` seconds: from then on nobody asks,
+and everybody is told so at once. Whoever comes may find that it is time to look whether the server is back. A thread
+does that, so that nobody waits for a server that hangs. The longer it was away, the rarer are the looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+log = logging.getLogger("flask_hub_auth")
+
+FAILURES: t.Final = 5
+SHORTEST: t.Final = 1.0
+"""Seconds of failing that are nothing yet: a server that is restarted is soon back."""
+WINDOW: t.Final = 10.0
+"""Seconds without a failure after which those before count no more."""
+SHARE: t.Final = 0.1
+"""What of the time that the server was away may pass between two looks: so much longer it seems to be away."""
+LONGEST_PAUSE: t.Final = 1.0
+GLANCE: t.Final = 0.04
+"""Seconds for which whoever begins a look waits for what it finds: of a server that is back, that is enough."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What one process knows. Threads change it without a lock: at worst the server is asked once more."""
+
+    failures: int = 0
+    since: float = 0.0
+    last: float = 0.0
+    open: bool = False
+    next_look: float = 0.0
+    looking: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Breaker:
+    """The breaker of one server. May be used from all threads; a forked process begins with a closed one.
+
+    :param name: what the log calls the server
+    :param look: asks the server for something harmless, and says whether it answers; runs in a thread of its own
+    :param clock: seconds; may jump
+    """
+
+    def __init__(self, name: str, look: t.Callable[[], bool], clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._look = look
+        self._clock = clock
+        self._states: dict[int, _State] = {}
+
+    def may_ask(self) -> bool:
+        """Whether it is worth asking now. Takes :data:`GLANCE` seconds at most."""
+        state = self._state()
+        if state.open and self._is_time(state) and state.looking.acquire(blocking=False):
+            looked = threading.Event()
+            threading.Thread(target=self._looked, args=(state, looked), name="hub-breaker", daemon=True).start()
+            looked.wait(GLANCE)
+        return not state.open
+
+    def failed(self) -> None:
+        """Say that the server did not answer."""
+        state, now = self._state(), self._clock()
+        if not state.failures or not 0 <= now - state.last < WINDOW:
+            state.failures, state.since = 0, now
+        state.failures, state.last = state.failures + 1, now
+        if state.failures >= FAILURES and now - state.since >= SHORTEST and not state.open:
+            state.open, state.next_look = True, now
+            log.error("%s failed %d times in a row and is not asked until it answers", self._name, state.failures)
+
+    def succeeded(self) -> None:
+        """Say that the server has answered."""
+        state = self._state()
+        if state.failures:
+            self._close(state)
+            state.failures = 0
+
+    def try_again(self) -> None:
+        """Let everybody ask once more, since there is a sign that the server is back; the next failure ends that."""
+        self._close(self._state())
+
+    def _close(self, state: _State) -> None:
+        if state.open:
+            state.open = False
+            log.warning("%s is asked again", self._name)
+
+    def _is_time(self, state: _State) -> bool:
+        return not 0 < state.next_look - self._clock() <= LONGEST_PAUSE
+
+    def _looked(self, state: _State, looked: threading.Event) -> None:
+        try:
+            if self._look():
+                self._close(state)
+        finally:
+            now = state.last = self._clock()
+            state.next_look = now + min(SHARE * max(now - state.since, 0), LONGEST_PAUSE)
+            state.looking.release()
+            looked.set()
+
+    def _state(self) -> _State:
+        process = os.getpid()
+        if process not in self._states:
+            # What was under way when this process was forked off has no thread here that would end it.
+            self._states = {process: _State()}
+        return self._states[process]

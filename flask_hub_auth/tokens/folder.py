@@ -1,0 +1,37 @@
+"""The folder in which logins are kept: whom it must not be open to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from ..errors import HubConfigError
+
+
+def check_folder(folder: Path, *, besides: Path | None = None) -> None:
+    """Refuse a folder that others may read or write.
+
+    One of our own that holds nothing yet, or nothing `besides` one file, is closed to them instead.
+    """
+    if folder.is_symlink():
+        raise HubConfigError(f"HUB_CACHE: {folder} is a symbolic link. Give the folder itself.")
+    state = folder.stat()
+    if hasattr(os, "getuid") and state.st_uid != os.getuid():
+        raise HubConfigError(f"HUB_CACHE: {folder} belongs to another user. Give a folder of the user who serves.")
+    if os.name == "posix" and state.st_mode & 0o077:
+        if any(path != besides for path in folder.iterdir()):
+            raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
+        folder.chmod(0o700)
+    above = folder.parent.stat()
+    if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
+        raise HubConfigError(f"HUB_CACHE: everybody may write in {folder.parent}, and so replace {folder.name} there.")
+
+
+def age(path: Path) -> float:
+    """Seconds since `path` was last written; infinite if it is not there."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,205 @@
+"""Logins in Redis, which workers on several hosts share: a single server, a Sentinel's master, or a Cluster.
+
+The client is asked directly: cachelib's own cache unpickles what it reads. Waits are short, since every request asks;
+a breaker spares a Redis that does not answer, and everybody who would have to wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ..breaker import Breaker
+from ..errors import StoreUnavailable
+from ..model import RECORD_LIMIT
+from ..pages import clean
+from .locks import RedisLocks
+
+log = logging.getLogger("flask_hub_auth")
+
+T = t.TypeVar("T")
+
+PREFIX: t.Final = "flask-hub-auth:"
+"""What our keys begin with where an address is given. A ``RedisCache`` has a prefix of its own."""
+LONGEST: t.Final = 100 * 365 * 86400
+"""Seconds of the longest entry: Redis counts in milliseconds of 64 bits, and refuses what does not fit."""
+
+_OWN: t.Final[dict[str, t.Any]] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_connections": 10_000}
+"""Seconds that a call takes at most, and how many threads may call at once; by itself the client waits 5 s for 100."""
+_NO_CLUSTER: t.Final = (redis.exceptions.ClusterDownError, redis.exceptions.RedisClusterException)
+_AWAY: t.Final = (redis.ConnectionError, redis.TimeoutError, OSError, *_NO_CLUSTER)
+_ERRORS: t.Final = (redis.RedisError, *_AWAY)
+
+# One command, since between two of them another process may write.
+_REPLACE: t.Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class RedisStore:
+    """The store behind one client of redis-py.
+
+    :param prefix: gives what all keys begin with
+    :param timeout: seconds that one call to Hub takes at most
+    """
+
+    def __init__(self, client: t.Any, prefix: t.Callable[[], str], timeout: float) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._breaker = Breaker("Redis", self._answers)
+        self.locks = RedisLocks(self._lock, lease=timeout + 3)
+
+    def get(self, key: str) -> bytes | None:
+        # No more than a record has: somebody else may have put a gigabyte there.
+        try:
+            data = self._asked(lambda: self._client.getrange(self._prefix() + key, 0, RECORD_LIMIT))
+        except WrongType:
+            return None
+        return data if isinstance(data, bytes) and 0 < len(data) <= RECORD_LIMIT else None
+
+    def put(self, key: str, data: bytes, seconds: int) -> None:
+        self._asked(lambda: self._client.set(self._prefix() + key, _kept(data), ex=_life(seconds)))
+
+    def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
+        arguments = (before, _kept(data), _life(seconds))
+        try:
+            return bool(self._asked(lambda: self._client.eval(_REPLACE, 1, self._prefix() + key, *arguments)))
+        except WrongType:
+            return False
+
+    def delete(self, key: str) -> None:
+        self._asked(lambda: self._client.delete(self._prefix() + key))
+
+    def claim(self, key: str, seconds: int) -> bool:
+        return bool(self._asked(lambda: self._client.set(self._prefix() + key, b"used", ex=_life(seconds), nx=True)))
+
+    def sweep(self) -> None:
+        """Redis throws away by itself what is over."""
+
+    def _lock(self, name: str, lease: float) -> RedisLock:
+        return RedisLock(self._asked, self._client.lock(self._prefix() + name, timeout=lease, thread_local=False))
+
+    def _asked(self, ask: t.Callable[[], T]) -> T:
+        if not self._breaker.may_ask():
+            raise StoreUnavailable("Redis has failed several times in a row; it is not asked until it answers again.")
+        try:
+            answer = ask()
+        except _ERRORS as error:
+            raise self._translated(error) from None
+        self._breaker.succeeded()
+        return answer
+
+    def _translated(self, error: Exception) -> StoreUnavailable:
+        words = f"{type(error).__name__}: {clean(str(error), 200)}"
+        if isinstance(error, _AWAY):
+            self._breaker.failed()
+            return StoreUnavailable(f"Redis could not be asked ({words}).")
+        if isinstance(error, redis.exceptions.ReadOnlyError):
+            # What was the master is a replica now; connections made anew lead to its successor.
+            self._drop_connections()
+        # The first word of an answer with an error is its code (Redis protocol, "Simple errors").
+        if str(error).startswith("WRONGTYPE"):
+            return WrongType("What Redis keeps under one of our keys is none of our records.")
+        return StoreUnavailable(f"Redis refused ({words}).")
+
+    def _drop_connections(self) -> None:
+        pool = getattr(self._client, "connection_pool", None)
+        if pool is not None:
+            pool.disconnect(inuse_connections=False)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._client.ping())
+        except _ERRORS:
+            return False
+
+
+class WrongType(StoreUnavailable):
+    """Under the key lies something that no call of ours has put there, such as a list."""
+
+
+class RedisLock:
+    """The client's own lock, whose errors are ours."""
+
+    def __init__(self, asked: t.Callable[[t.Callable[[], t.Any]], t.Any], lock: t.Any) -> None:
+        self._asked = asked
+        self._lock = lock
+
+    def acquire(self, token: str) -> bool:
+        """True if it is ours from now on. Never waits for another owner."""
+        return bool(self._asked(lambda: self._lock.acquire(blocking=False, token=token)))
+
+    def release(self) -> None:
+        """Free it, unless its lease has run out: then it is somebody else's, and stays so."""
+        self._asked(self._lock.release)
+
+
+def open_address(address: str, timeout: float) -> RedisStore:
+    """The store at an address for which :func:`address_problem` finds nothing wrong."""
+    return RedisStore(_client(address), lambda: PREFIX, timeout)
+
+
+def open_client(client: t.Any, prefix: t.Callable[[], str], timeout: float) -> RedisStore:
+    """The store behind the client of a ``RedisCache``."""
+    _warn_of_patience(client)
+    return RedisStore(client, prefix, timeout)
+
+
+def address_problem(address: str) -> str | None:
+    """What is wrong with an address of Redis; None if nothing is. It is not shown, since it may hold a password."""
+    parts = urlsplit(address)
+    if parts.scheme != "unix" and not re.fullmatch("(/[0-9]{0,9})?", parts.path):
+        return "must end with the number of a database, like redis://host:6379/0"
+    try:
+        client = _client(address)
+        client.connection_pool.make_connection()  # not connected, but its options are read
+        return _text_problem(client)
+    except (ValueError, TypeError, redis.RedisError) as error:
+        option = re.search(r"argument '(\w+)'|option '?(\w+)|for ['`](\w+)['`]", str(error))
+        seen = f" ({next(filter(None, option.groups()))})" if option else ""
+        return f"must have a port and options that redis-py knows{seen}, like redis://host:6379/0?socket_timeout=0.5"
+
+
+def client_problem(client: t.Any) -> str | None:
+    """Why a client cannot be used; None if it can."""
+    if not all(callable(getattr(client, name, None)) for name in ("getrange", "eval", "lock", "ping")):
+        return f"must be a RedisCache around a client of redis-py, got one around a {type(client).__name__}"
+    return _text_problem(client)
+
+
+def _text_problem(client: t.Any) -> str | None:
+    if client.get_encoder().decode_responses:
+        return "must be a client without decode_responses: what we keep are bytes, not text"
+    return None
+
+
+def _client(address: str) -> t.Any:
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return redis.Redis.from_url(address, **_OWN, retry=retry)
+
+
+def _warn_of_patience(client: t.Any) -> None:
+    """Say so where a client that was given would keep requests waiting."""
+    where = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+    seconds = getattr(where, "connection_kwargs", {}).get("socket_timeout")
+    if seconds is None or seconds > 1:
+        waits = "for ever" if seconds is None else f"{seconds:g} s"
+        log.warning("HUB_CACHE: this Redis client waits %s for an answer. Make it with socket_timeout=0.5.", waits)
+
+
+def _kept(data: bytes) -> bytes:
+    if len(data) > RECORD_LIMIT:
+        raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
+    return data
+
+
+def _life(seconds: int) -> int:
+    return min(max(1, seconds), LONGEST)
