@@ -86,11 +86,17 @@ class Sealer:
         self._keys = {_key_id(key): key for key in reversed(keys)}
         self._current = _key_id(keys[0])
 
-    def seal(self, data: bytes, *, purpose: str, place: str = "", handle: bytes = b"") -> bytes:
-        """`data` so that only :meth:`open` with the same `purpose`, `place` and `handle` gets it back."""
+    def seal(
+        self, data: bytes, *, purpose: str, place: str = "", handle: bytes = b"", like: bytes | None = None
+    ) -> bytes:
+        """`data` so that only :meth:`open` with the same `purpose`, `place` and `handle` gets it back.
+
+        :param like: a sealed record whose key is to be used, if it is still one of ours, in place of the current one
+        """
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-        header = MAGIC + self._current
-        cipher = AESGCM(_derive(self._keys[self._current] + handle, salt, purpose))
+        key_id = like[4:8] if like and like[4:8] in self._keys else self._current
+        header = MAGIC + key_id
+        cipher = AESGCM(_derive(self._keys[key_id] + handle, salt, purpose))
         return header + salt + nonce + cipher.encrypt(nonce, data, self._bound(header, purpose, place))
 
     def open(self, sealed: bytes, *, purpose: str, place: str = "", handle: bytes = b"") -> bytes | None:
@@ -105,10 +111,6 @@ class Sealer:
             )
         except InvalidTag:
             return None
-
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether `sealed` was written under the current key, so that it need not be sealed again."""
-        return sealed[4:8] == self._current
 
     def mac(self, purpose: str, data: bytes) -> str:
         """A keyed digest of `data` under the current key, 43 characters."""

@@ -20,6 +20,9 @@ log = logging.getLogger("flask_hub_auth")
 
 _REMEMBERED: t.Final = 1024  # logins of which a process remembers something
 _LARGEST_REMEMBERED: t.Final = 16 * 1024  # bytes of a record that is kept opened; people in a thousand groups have more
+_ROLLING: t.Final = 600
+"""Seconds for which a process, once it is started, seals a login again under the key that it came with. While workers
+are restarted one by one with a new ``SECRET_KEY``, those whose turn is still to come know only the one before."""
 
 
 class LoginStore:
@@ -33,6 +36,7 @@ class LoginStore:
         self._sealer = sealer
         self._clock = clock
         self._lifetime = lifetime
+        self._began = clock()
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
         self._owed: OrderedDict[bytes, Login] = OrderedDict()
         self._guard = threading.Lock()
@@ -165,20 +169,21 @@ class LoginStore:
         self._remember(key, sealed, login)
 
     def _replaced(self, handle: bytes, before: bytes, login: Login) -> bool:
-        key, sealed, seconds = self._sealed(handle, login)
+        is_rolling = 0 <= self._clock() - self._began < _ROLLING
+        key, sealed, seconds = self._sealed(handle, login, like=before if is_rolling else None)
         replaced = self.store.replace(key, before, sealed, seconds)
         if replaced:
             self._remember(key, sealed, login)
         return replaced
 
-    def _sealed(self, handle: bytes, login: Login) -> tuple[str, bytes, int]:
+    def _sealed(self, handle: bytes, login: Login, *, like: bytes | None = None) -> tuple[str, bytes, int]:
         """The place of a login in the store, what is kept there, and for how many seconds."""
         key = store_key(handle)
         try:
             data = login.to_json()
         except ValueError as error:
             raise HubProtocolError(f"What Hub says of a person cannot be kept: {error}.") from None
-        sealed = self._sealer.seal(data, purpose="login", place=key, handle=handle)
+        sealed = self._sealer.seal(data, purpose="login", place=key, handle=handle, like=like)
         return key, sealed, int(login.since + self._lifetime - self._clock())
 
     def _remember(self, key: str, sealed: bytes, login: Login) -> None:
