@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,7 +120,7 @@ def make_site(
         "HUB_TIMEOUT": 2,
     }
     config = HubConfig.from_mapping(given | settings, debug=True)
-    transport = Transport(config.url, timeout=config.timeout)
+    transport = Transport(config.url, timeout=config.timeout, clock=clock)
     site: Site
 
     def read_user(access_token: Secret) -> HubUser:
@@ -158,3 +159,9 @@ def calls(hub: DevHub, path: str = TOKEN_PATH) -> Iterator[list[dict[str, Any]]]
         yield found
     finally:
         found += [call for call in hub.calls[before:] if call["path"] == path]
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What `work` gives, and the seconds that it took."""
+    began = time.monotonic()
+    return work(), time.monotonic() - began

@@ -24,7 +24,7 @@ from flask_hub_auth.tokens.people import refusal_code
 from flask_hub_auth.tokens.times import knows_groups
 
 from .conftest import Place, Time, at_once, files, login, memory
-from .keeping import ME_PATH, TOKEN_PATH, Site, calls, make_site
+from .keeping import ME_PATH, TOKEN_PATH, Site, calls, make_site, timed
 
 LIFE = 600
 # What a busy machine may take where nobody waits for anything.
@@ -67,11 +67,6 @@ def processes(hub: DevHub, clock: Time, tmp_path: Path) -> list[Site]:
     """Two services that share their files and no locks of threads, as two processes do."""
     address = (tmp_path / "logins").as_uri()
     return [make_site(hub, open_store(address, "/nowhere"), clock) for _ in range(2)]
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    began = time.monotonic()
-    return work(), time.monotonic() - began
 
 
 class TestWhenItIsDue:
