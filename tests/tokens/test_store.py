@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from cachelib import FileSystemCache, MemcachedCache, NullCache, RedisCache, SimpleCache
 
 from flask_hub_auth.errors import HubConfigError, StoreUnavailable
@@ -242,9 +243,62 @@ def test_another_cache_is_refused_with_the_reason(cache: object, words: str, tmp
 
 
 def test_a_cache_that_can_be_used_has_no_problem(tmp_path: Path) -> None:
-    caches = (None, "memory://", SimpleCache(), FileSystemCache(str(tmp_path / "c")))
-    assert [cache_problem(cache) for cache in caches] == [None] * 4
-    assert isinstance(cache_problem(RedisCache.__new__(RedisCache)), str | None)
+    """Nothing is asked for that, and what is away today need not be away when somebody comes."""
+    addresses = [
+        "redis://redis",
+        "redis://redis:6379/15?socket_timeout=0.2&health_check_interval=30",
+        "redis://jane:p%40ss@redis:6379/0",
+        "redis://[::1]:6379/",
+        "rediss://redis:6380/0?ssl_ca_certs=/etc/ssl/certs/mycompany.pem",
+        "unix:///run/redis/redis.sock?db=1",
+    ]
+    caches = (None, "memory://", SimpleCache(), FileSystemCache(str(tmp_path / "c")), RedisCache("redis"), *addresses)
+    assert [problem for cache in caches if (problem := cache_problem(cache))] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("redis://jane:canary@redis:abc/0", "must have a port"),
+        ("redis://jane:canary@redis:99999999/0", "must have a port"),
+        ("redis://jane:canary@redis/logins", "the number of a database"),
+        ("redis://jane:canary@redis/0/1", "the number of a database"),
+        ("redis://jane:canary@redis/0?db=logins", "(db)"),
+        ("redis://jane:canary@redis/0?socket_timeout=soon", "(socket_timeout)"),
+        ("redis://jane:canary@redis/0?max_connections=many", "(max_connections)"),
+        ("redis://redis/0?password=canary&nonsense=1", "(nonsense)"),
+        ("redis://jane:canary@redis/0?decode_responses=true", "without decode_responses"),
+        ("rediss://jane:canary@redis/0?ssl_cert_reqs=sometimes", "options that redis-py knows"),
+        ("unix:///run/redis.sock?password=canary&db=x", "(db)"),
+    ],
+)
+def test_an_address_that_redis_py_cannot_use_is_refused_at_the_start(address: str, words: str) -> None:
+    """S86, S94"""
+    problem = cache_problem(address) or ""
+    assert problem.startswith("HUB_CACHE must ")
+    assert words in problem
+    assert "canary" not in problem
+    with pytest.raises(HubConfigError, match="HUB_CACHE must"):
+        open_store(address, "/nowhere")
+
+
+def test_a_redis_cache_around_something_else_is_refused_with_the_reason() -> None:
+    assert "around a dict" in (cache_problem(RedisCache({})) or "")
+    assert "decode_responses" in (cache_problem(RedisCache(redis.Redis(decode_responses=True))) or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"socket_timeout": 5}, "waits 5 s"), ({"socket_timeout": None}, "waits for ever")]
+)
+def test_a_client_that_would_keep_requests_waiting_is_named(
+    options: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R31"""
+    open_store(RedisCache(redis.Redis(**options)), "/nowhere")
+    assert words in caplog.text
+    caplog.clear()
+    open_store(RedisCache(redis.Redis(socket_timeout=0.5)), "/nowhere")
+    assert caplog.text == ""
 
 
 class TestMemory:
