@@ -41,12 +41,14 @@ NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-De
 class Process:
     """A program that runs until it is stopped; what it says goes to a file."""
 
-    def __init__(self, name: str, log: Path, arguments: Sequence[str], **options: Any) -> None:
+    def __init__(
+        self, name: str, log: Path, arguments: Sequence[str], *, program: str = sys.executable, **options: Any
+    ) -> None:
         self.name, self.log = name, log
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **options.pop("environ", {})}
         with log.open("ab") as file:
             self._popen = subprocess.Popen(
-                [sys.executable, *arguments], stdout=file, stderr=subprocess.STDOUT, env=environ, cwd=ROOT, **options
+                [program, *arguments], stdout=file, stderr=subprocess.STDOUT, env=environ, cwd=ROOT, **options
             )
 
     @property
