@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import ipaddress
 import random
 import shutil
 import signal
 import socket as sockets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,7 +66,7 @@ class RedisServer:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.name, self.log = folder, name, folder / "redis.log"
-        self._options = list(options)
+        self.options = list(options)
         self._clients: list[redis.Redis] = []
         self._process: Process | None = None
         self._short = tempfile.TemporaryDirectory(prefix="redis") if socket else None
@@ -98,6 +99,10 @@ class RedisServer:
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         assert self._process, f"{self.name} is not running"
         return self._process.pid
@@ -108,13 +113,18 @@ class RedisServer:
         self._clients.append(client)
         return client
 
+    @functools.cached_property
+    def control(self) -> redis.Redis:
+        """The client that looks after the server."""
+        return self.client()
+
     def start(self) -> None:
         """Starts it, with the port and the data that it had, and waits until it answers."""
         assert self._process is None, f"{self.name} is already running"
         self._process = Process(self.name, self.log, self._arguments(), program=program())
         try:
             self._process.until(self._answers, "answer")
-        except AssertionError:
+        except BaseException:
             self.stop()
             raise
 
@@ -127,7 +137,7 @@ class RedisServer:
             words += ["--tls-port", str(self.port), "--tls-auth-clients", "no"]
         for name, path in self._tls.items():
             words += [f"--tls-{name}", str(path)]
-        return words + self._options
+        return words + self.options
 
     def _answers(self) -> bool:
         """Whether it takes commands: also one that first wants a password does."""
@@ -167,8 +177,7 @@ class RedisServer:
 
     def flush(self) -> None:
         """Throws everything away."""
-        with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=CLIENT_SECONDS)) as client:
-            client.flushall()
+        self.control.flushall()
 
     def close(self) -> None:
         """Ends it, and lets go of all that it had."""
