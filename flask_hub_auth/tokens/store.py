@@ -139,8 +139,11 @@ class MemoryStore(_CacheStore):
         # Not cachelib's own sweep, which takes an end of 0, for "never", to be long past.
         with self._cache._lock:
             entries, now = self._cache._cache, cache_time()
-            for key in [key for key, (end, _) in entries.items() if 0 < end < now]:
-                del entries[key]
+            good = {key: entry for key, entry in entries.items() if not 0 < entry[0] < now}
+            if len(good) < len(entries):
+                # In place, since the application may hold the same dict; which else keeps the size that it once had.
+                entries.clear()
+                entries.update(good)
 
 
 class FileStore(_CacheStore):
