@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cachelib.file
 import cachelib.simple
@@ -18,7 +19,11 @@ from cachelib import FileSystemCache, SimpleCache
 import flask_hub_auth.tokens.store as store_module
 from flask_hub_auth.model import HubToken, HubUser, Login, Secret
 from flask_hub_auth.tokens import open_store
+from flask_hub_auth.tokens.redis_store import RedisStore
 from flask_hub_auth.tokens.store import Store
+
+if TYPE_CHECKING:
+    from .redis_places import RedisPlaces
 
 T = TypeVar("T")
 
@@ -29,6 +34,8 @@ class Time:
     def __init__(self) -> None:
         self._time, self._monotonic = time.time, time.monotonic
         self._ahead = 0.0
+        self.followers: list[Callable[[float], object]] = []
+        """What else has to be moved along: clocks that are not in this process."""
 
     def __call__(self) -> float:
         return self._time() + self._ahead
@@ -38,6 +45,8 @@ class Time:
 
     def advance(self, seconds: float) -> None:
         self._ahead += seconds
+        for follow in self.followers:
+            follow(seconds)
 
 
 @pytest.fixture
@@ -67,6 +76,16 @@ class Place:
     cache: Any = None
     """The cachelib object, where one was given."""
     folder: Path | None = None
+    address: str | None = None
+    """What ``HUB_CACHE`` takes in another process; None where it has no address."""
+    contents: Callable[[], Iterable[bytes]] | None = None
+    """Names and values of all that is kept, where it is neither in memory nor in files."""
+    age: Callable[[float], object] = lambda seconds: None
+    """Makes everything so much older where that goes by another clock than ours; what is over is gone then."""
+
+    @property
+    def is_redis(self) -> bool:
+        return isinstance(self.store, RedisStore)
 
 
 def memory(folder: Path) -> Place:
@@ -128,7 +147,7 @@ def _in_files(where: Path, open: Callable[[], Store]) -> Place:
     def entries() -> int:
         return sum(path.is_file() and path.name not in before for path in where.iterdir())
 
-    return Place(open(), entries, plant, open, folder=where)
+    return Place(open(), entries, plant, open, folder=where, address=where.as_uri())
 
 
 PLACES = {
@@ -139,9 +158,44 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return PLACES[request.param](tmp_path)
+REDIS_PLACES = (
+    "Redis",
+    "Redis by TLS",
+    "Redis by UNIX socket",
+    "RedisCache",
+    "RedisCache of Sentinels",
+    "RedisCache of a Cluster",
+)
+# For tests of many steps: how Redis is reached makes each of them longer and none of them another.
+with_one_redis = pytest.mark.parametrize("place", [*PLACES, "Redis"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def redis_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPlaces]:
+    from .redis_places import RedisPlaces
+
+    with contextlib.closing(RedisPlaces(tmp_path_factory.mktemp("redis"))) as places:
+        yield places
+
+
+@pytest.fixture
+def open_place(request: pytest.FixtureRequest, tmp_path: Path, clock: Time) -> Iterator[Callable[[str], Place]]:
+    """Opens the place of a name; its time goes with the clock."""
+    with contextlib.ExitStack() as opened:
+
+        def open(name: str) -> Place:
+            if name in PLACES:
+                return PLACES[name](tmp_path)
+            place = opened.enter_context(request.getfixturevalue("redis_places").place(name))
+            clock.followers.append(place.age)
+            return place
+
+        yield open
+
+
+@pytest.fixture(params=[*PLACES, *REDIS_PLACES])
+def place(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) -> Place:
+    return open_place(request.param)
 
 
 @pytest.fixture

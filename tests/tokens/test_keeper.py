@@ -23,7 +23,7 @@ from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.people import refusal_code
 from flask_hub_auth.tokens.times import knows_groups
 
-from .conftest import Place, Time, at_once, files, login, memory
+from .conftest import Place, Time, at_once, login
 from .keeping import ME_PATH, TOKEN_PATH, Site, calls, make_site, timed
 
 LIFE = 600
@@ -51,22 +51,25 @@ def custom(hub: DevHub, clock: Time, tmp_path: Path) -> Callable[..., Site]:
     return lambda **settings: make_site(hub, open_store("memory://", str(tmp_path)), clock, **settings)
 
 
-@pytest.fixture(params=["memory", "files"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return {"memory": memory, "files": files}[request.param](tmp_path)
+@pytest.fixture(params=["memory", "files", "Redis"])
+def place(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) -> Place:
+    return open_place(request.param)
 
 
 @pytest.fixture
 def stored(hub: DevHub, clock: Time, place: Place) -> Site:
-    """A service with its logins in memory, and one with files."""
+    """A service with its logins in memory, one with files, and one with Redis."""
     return make_site(hub, place.store, clock)
 
 
-@pytest.fixture
-def processes(hub: DevHub, clock: Time, tmp_path: Path) -> list[Site]:
-    """Two services that share their files and no locks of threads, as two processes do."""
-    address = (tmp_path / "logins").as_uri()
-    return [make_site(hub, open_store(address, "/nowhere"), clock) for _ in range(2)]
+@pytest.fixture(params=["files", "Redis"])
+def processes(
+    request: pytest.FixtureRequest, hub: DevHub, clock: Time, open_place: Callable[[str], Place]
+) -> list[Site]:
+    """Two services that share their files or their Redis and no locks of threads, as two processes do."""
+    place = open_place(request.param)
+    assert place.open
+    return [make_site(hub, store, clock) for store in (place.store, place.open())]
 
 
 class TestWhenItIsDue:

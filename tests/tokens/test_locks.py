@@ -19,7 +19,7 @@ import pytest
 from flask_hub_auth.errors import StoreUnavailable
 from flask_hub_auth.tokens.locks import STRIPES, FileLocks, Kind, Locks, ThreadLocks, stripe, writing
 
-from .conftest import at_once
+from .conftest import Place, at_once
 from .processes import release, said, started, together
 
 KINDS: tuple[Kind, ...] = ("renew", "write")
@@ -27,9 +27,15 @@ KINDS: tuple[Kind, ...] = ("renew", "write")
 PATIENCE = 1.0
 
 
-@pytest.fixture(params=["threads", "files"])
+# The client of a Cluster has scripts of its own for locks; all other ways to Redis have the same ones.
+@pytest.fixture(params=["threads", "files", "Redis", "RedisCache of a Cluster"])
 def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Locks:
-    return ThreadLocks() if request.param == "threads" else FileLocks(tmp_path / "locks")
+    if request.param == "threads":
+        return ThreadLocks()
+    if request.param == "files":
+        return FileLocks(tmp_path / "locks")
+    place: Place = request.getfixturevalue("open_place")(request.param)
+    return place.store.locks
 
 
 def two_names(kind: Kind, *, same: bool) -> tuple[str, str]:

@@ -14,14 +14,17 @@ from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
 from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.people import MOST, Entry, PeopleIndex
+from flask_hub_auth.tokens.store import Store
 from flask_hub_auth.web.state import EXTENSION
+
+from .conftest import Place
 
 KEY, OLDER = b"k" * 32, b"o" * 32
 CONTEXT = ("https://hub.test/hub", "service")
 JANE = "c6b6e9c6-0000-4000-8000-000000000001"
 
 
-def index(store: object, *keys: bytes, now: float = 1000.0) -> PeopleIndex:
+def index(store: Store, *keys: bytes, now: float = 1000.0) -> PeopleIndex:
     return PeopleIndex(store, Sealer(keys or (KEY,), CONTEXT), clock=lambda: now, lifetime=3600)  # type: ignore[arg-type]
 
 
@@ -29,14 +32,12 @@ def entry(number: int, since: int = 900) -> Entry:
     return Entry(store_key(number.to_bytes(32, "big")), since, since)
 
 
-@pytest.fixture(params=["memory://", "files"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
-    folder = tmp_path_factory.mktemp("logins")
-    folder.chmod(0o700)
-    return open_store("memory://" if request.param == "memory://" else f"file://{folder}", "")
+@pytest.fixture(params=["memory", "files", "Redis"])
+def store(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) -> Store:
+    return open_place(request.param).store
 
 
-def test_a_list_is_newest_first_and_of_one_person(store: object) -> None:
+def test_a_list_is_newest_first_and_of_one_person(store: Store) -> None:
     people = index(store)
     people.note("jane", entry(1, since=100))
     people.note("jane", entry(2, since=300))
@@ -47,25 +48,25 @@ def test_a_list_is_newest_first_and_of_one_person(store: object) -> None:
     assert people.of("jane") == [entry(1, since=100)]
 
 
-def test_the_last_login_takes_the_list_with_it(store: object) -> None:
+def test_the_last_login_takes_the_list_with_it(store: Store) -> None:
     people = index(store)
     people.note("jane", entry(1))
     people.drop("jane", entry(1).key)
     assert people.of("jane") == []
-    assert store.get("people:" + Sealer([KEY], CONTEXT).mac("index", b"jane")) is None  # type: ignore[attr-defined]
+    assert store.get("people:" + Sealer([KEY], CONTEXT).mac("index", b"jane")) is None
 
 
-def test_a_list_names_nobody(store: object) -> None:
+def test_a_list_names_nobody(store: Store) -> None:
     """S44: neither where it is kept nor what is kept tells whose it is."""
     index(store).note("jane", entry(1))
     place = "people:" + Sealer([KEY], CONTEXT).mac("index", b"jane")
-    sealed = store.get(place)  # type: ignore[attr-defined]
+    sealed = store.get(place)
     assert b"jane" not in sealed
     assert bytes.fromhex(entry(1).key.removeprefix("hub_")) not in sealed
     assert index(store, OLDER).of("jane") == []
 
 
-def test_a_list_outlives_a_new_secret_key(store: object) -> None:
+def test_a_list_outlives_a_new_secret_key(store: Store) -> None:
     """C10: what was listed under the older key is found, and moves under the new one at the next change."""
     index(store, OLDER).note("jane", entry(1, since=100))
     assert index(store, KEY, OLDER).of("jane") == [entry(1, since=100)]
@@ -74,25 +75,25 @@ def test_a_list_outlives_a_new_secret_key(store: object) -> None:
     assert index(store, OLDER).of("jane") == []
 
 
-def test_a_list_of_another_shape_keeps_nobody_from_signing_in(store: object) -> None:
+def test_a_list_of_another_shape_keeps_nobody_from_signing_in(store: Store) -> None:
     sealer = Sealer([KEY], CONTEXT)
     place = sealer.mac("index", b"jane")
     key = "people:" + place
     for data in (b'[["hub_0", 1, 2]]', b"", bytes(47), bytes(49)):
-        store.put(key, sealer.seal(data, purpose="index", place=place), 60)  # type: ignore[attr-defined]
+        store.put(key, sealer.seal(data, purpose="index", place=place), 60)
         assert index(store).of("jane") == []
     index(store).note("jane", entry(1))
     assert index(store).of("jane") == [entry(1)]
 
 
-def test_logins_that_are_over_by_age_are_not_listed(store: object) -> None:
+def test_logins_that_are_over_by_age_are_not_listed(store: Store) -> None:
     people = index(store, now=4000.0)
     people.note("jane", entry(1, since=300))
     people.note("jane", entry(2, since=401))
     assert people.of("jane") == [entry(2, since=401)]
 
 
-def test_no_entry_is_lost_where_many_come_at_once(store: object) -> None:
+def test_no_entry_is_lost_where_many_come_at_once(store: Store) -> None:
     barrier = threading.Barrier(20)
     people = index(store)
 
