@@ -765,9 +765,10 @@ class TestWhoWins:
 
     @pytest.mark.parametrize(("reason", "times"), [("logout", 100), ("banned", 25)])
     def test_an_end_wins_over_renewals_and_readings_in_flight_in_any_order(
-        self, stored: Site, hub: DevHub, clock: Time, reason: Any, times: int
+        self, stored: Site, place: Place, hub: DevHub, clock: Time, reason: Any, times: int
     ) -> None:
         """S50"""
+        times = min(times, 25) if place.is_redis else times  # each of them asks Redis a hundred times
         chance = random.Random(reason)
         for _ in range(times):
             handle = stored.sign_in()
