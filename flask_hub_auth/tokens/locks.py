@@ -62,15 +62,35 @@ class ThreadLocks:
                 lock.release()
 
 
-class FileLocks:
-    """Locks between the processes of one machine: files in `folder`, freed by the kernel when their holder dies.
+class _SharedLocks:
+    """Locks between processes. Threads of one process queue among themselves first, so that only one of them looks."""
 
-    Threads of one process queue among themselves first, so that only one of them looks at the file.
-    """
+    def __init__(self) -> None:
+        self._threads = ThreadLocks()
+
+    @contextlib.contextmanager
+    def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
+        deadline = time.monotonic() + wait
+        with self._threads.hold(kind, name, wait=wait, done=done) as mine:
+            if not mine:
+                yield False
+                return
+            with self._taken(kind, name, deadline, done) as held:
+                yield held
+
+    def _taken(
+        self, kind: Kind, name: str, deadline: float, done: t.Callable[[], bool] | None
+    ) -> contextlib.AbstractContextManager[bool]:
+        """The lock of all processes, tried until `deadline` of the monotonic clock or until `done`."""
+        raise NotImplementedError
+
+
+class FileLocks(_SharedLocks):
+    """Locks between the processes of one machine: files in `folder`, freed by the kernel when their holder dies."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self._threads = ThreadLocks()
         folder.mkdir(mode=0o700, exist_ok=True)
         probe = FileLock(folder / "probe.lock", mode=0o600)
         with probe:
@@ -79,44 +99,28 @@ class FileLocks:
                 raise HubConfigError(f"The file system of {folder} has no file locks. Choose another with HUB_CACHE.")
 
     @contextlib.contextmanager
-    def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
-        deadline = time.monotonic() + wait
-        with self._threads.hold(kind, name, wait=wait, done=done) as mine:
-            if not mine:
-                yield False
-                return
-            lock = FileLock(self._folder / f"{kind}-{stripe(kind, name)}.lock", mode=0o600)
-            held = self._take(lock, kind, deadline, done)
-            try:
-                yield held
-            finally:
-                lock.release()
+    def _taken(self, kind: Kind, name: str, deadline: float, done: t.Callable[[], bool] | None) -> t.Iterator[bool]:
+        lock = FileLock(self._folder / f"{kind}-{stripe(kind, name)}.lock", mode=0o600)
 
-    def _take(self, lock: FileLock, kind: Kind, deadline: float, done: t.Callable[[], bool] | None) -> bool:
+        def take() -> bool:
+            with contextlib.suppress(Timeout):
+                lock.acquire(blocking=False)
+            return lock.is_locked
+
         try:
             # The lock would make all missing folders above it, open to others, and an emptied store look healthy.
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            return _polled(lambda: self._taken(lock), kind, deadline, done)
+            held = _polled(take, kind, deadline, done)
         except OSError as error:
-            if kind == "renew":
-                # Two renewals are better than none while the disk is full; the write lock stays strict.
-                log.warning("renew lock between processes is not to be had: %s", error.strerror)
-                return True
-            raise StoreUnavailable(f"The lock of the store cannot be taken: {error.strerror}") from None
-
-    @staticmethod
-    def _taken(lock: FileLock) -> bool:
-        with contextlib.suppress(Timeout):
-            lock.acquire(blocking=False)
-            return True
-        return False
+            held = _without(kind, f"The lock of the store cannot be taken: {error.strerror}")
+        try:
+            yield held
+        finally:
+            lock.release()
 
 
 class LeasedLock(t.Protocol):
-    """A lock on another machine, which is free again when its lease has run out. May raise :class:`StoreUnavailable`.
-
-    Kept out of the way of what it stands for: the client's own lock, by whose errors nobody here is bothered.
-    """
+    """A lock on another machine, free again when its lease has run out. May raise :class:`StoreUnavailable`."""
 
     def acquire(self, token: str) -> bool:
         """True if it is ours from now on; never waits."""
@@ -125,39 +129,31 @@ class LeasedLock(t.Protocol):
         """Free it, if it is still ours."""
 
 
-class RedisLocks:
-    """Locks between hosts, each with a lease and a random owner. Threads of a process queue among themselves first.
+class RedisLocks(_SharedLocks):
+    """Locks between hosts, each with a lease and a random owner.
 
     :param lock: makes the lock of a name that has a lease of so many seconds
     :param lease: seconds of a renew lock; they outlive the deadline of a call to Hub
     """
 
     def __init__(self, lock: t.Callable[[str, float], LeasedLock], *, lease: float) -> None:
+        super().__init__()
         self._lock = lock
         self._lease = lease
-        self._threads = ThreadLocks()
 
     @contextlib.contextmanager
-    def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
-        deadline = time.monotonic() + wait
-        with self._threads.hold(kind, name, wait=wait, done=done) as mine:
-            if not mine:
-                yield False
-                return
-            lock = self._lock(f"lock:{kind}:{name}", self._lease if kind == "renew" else _WRITE_LEASE)
-            try:
-                held = _polled(lambda: lock.acquire(secrets.token_hex(16)), kind, deadline, done)
-            except StoreUnavailable as failure:
-                if kind != "renew":
-                    raise
-                log.warning("renew lock between hosts is not to be had: %s", failure)
-                yield True
-                return
-            try:
-                yield held
-            finally:
-                if held:
-                    self._release(lock, kind)
+    def _taken(self, kind: Kind, name: str, deadline: float, done: t.Callable[[], bool] | None) -> t.Iterator[bool]:
+        lock = self._lock(f"lock:{kind}:{name}", self._lease if kind == "renew" else _WRITE_LEASE)
+        ours = False
+        try:
+            held = ours = _polled(lambda: lock.acquire(secrets.token_hex(16)), kind, deadline, done)
+        except StoreUnavailable as failure:
+            held = _without(kind, str(failure))
+        try:
+            yield held
+        finally:
+            if ours:
+                self._release(lock, kind)
 
     def _release(self, lock: LeasedLock, kind: Kind) -> None:
         try:
@@ -178,6 +174,14 @@ def _polled(take: t.Callable[[], bool], kind: Kind, deadline: float, done: t.Cal
         pause = min(1.5 * pause, 10 * _POLL[kind])
         if done and done():
             return False
+    return True
+
+
+def _without(kind: Kind, failure: str) -> bool:
+    """What holds where a lock cannot be had: two renewals are better than none, but a change needs its lock."""
+    if kind != "renew":
+        raise StoreUnavailable(failure)
+    log.warning("the renew lock between processes is not to be had: %s", failure)
     return True
 
 
