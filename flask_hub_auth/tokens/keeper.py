@@ -17,9 +17,9 @@ from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
 from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import short_name, store_key
+from . import times
 from .logins import LoginStore, with_token
 from .people import refusal_code
-from .times import LISTED_SECONDS, is_alive, is_expired, is_just_renewed, is_reading_due, is_renewal_due, lasting, seen
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -55,6 +55,7 @@ class TokenKeeper:
         self._clock = clock
         self._on_refreshed = on_refreshed
         self._on_ended = on_ended
+        self._may_complain = times.Seldom()
 
     def now(self) -> float:
         """Epoch seconds, by the clock that all ends are counted by."""
@@ -63,7 +64,7 @@ class TokenKeeper:
     def begin(self, user: HubUser, token: HubToken) -> bytes:
         """Keep a new login and answer its handle."""
         now = int(self._clock())
-        token, life = lasting(token, now)
+        token, life = times.lasting(token, now)
         return self.logins.add(Login(user=user, token=token, token_life=life, since=now, last_seen=now, read_at=now))
 
     def current(self, handle: bytes) -> Login | None:
@@ -88,7 +89,7 @@ class TokenKeeper:
         """
         login = self.living(handle)
         login = login and self._renewed(handle, login)
-        if login and is_expired(login, self._clock()):
+        if login and times.is_expired(login, self._clock()):
             raise HubUnavailable("The token is over and could not be renewed.")
         return login.token if login else None
 
@@ -124,7 +125,7 @@ class TokenKeeper:
 
     def has_expired(self, login: Login) -> bool:
         """Whether the token of a login is over."""
-        return is_expired(login, self._clock())
+        return times.is_expired(login, self._clock())
 
     def _ended(self, handle: bytes, reason: Reason) -> Login | None:
         # Two requests may see the same end; only the one that writes it tells about it.
@@ -135,7 +136,7 @@ class TokenKeeper:
         login = self.logins.load(handle)
         if login is None or login.ended:
             return None
-        if is_alive(login, self._clock(), self.config):
+        if times.is_alive(login, self._clock(), self.config):
             return login
         self.end(handle, "expired")
         return None
@@ -143,15 +144,15 @@ class TokenKeeper:
     def _renewed(self, handle: bytes, login: Login) -> Login | None:
         """The login with a good token, as far as that can be had now."""
         now = self._clock()
-        if not is_renewal_due(login, now, self.config):
+        if not times.is_renewal_due(login, now, self.config):
             return login
         if login.token.refresh_token is None:
-            if not is_expired(login, now):
+            if not times.is_expired(login, now):
                 return login
             self.end(handle, "expired")
             return None
         # While the old token is good nobody waits for somebody else's renewal.
-        return self._renewed_once(handle, login, self._patience if is_expired(login, now) else 0)
+        return self._renewed_once(handle, login, self._patience if times.is_expired(login, now) else 0)
 
     @property
     def _patience(self) -> float:
@@ -199,7 +200,7 @@ class TokenKeeper:
 
     def _kept(self, handle: bytes, login: Login, token: HubToken) -> Login | None:
         """The login with its new token, in the store before anybody uses it."""
-        token, life = lasting(token, self._clock())
+        token, life = times.lasting(token, self._clock())
         # A renewal says nothing of what stays the same (RFC 6749 section 5.1).
         token = replace(token, scope=token.scope or login.token.scope, id_token=token.id_token or login.token.id_token)
         renewed = replace(login, token=token, token_life=life, generation=login.generation + 1)
@@ -233,16 +234,17 @@ class TokenKeeper:
         try:
             return self.logins.change(handle, apply)
         except HubError as failure:
-            log.error("a change could not be kept: session=%s: %s", short_name(store_key(handle)), failure)
+            if self._may_complain():
+                log.error("a change could not be kept: session=%s: %s", short_name(store_key(handle)), failure)
             return apply(login)
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:
         """The login with its person read again from Hub, if that is due and nobody else is at it."""
-        if not is_reading_due(login, self._clock(), self.config) or not self._oauth.may_ask():
+        if not times.is_reading_due(login, self._clock(), self.config) or not self._oauth.may_ask():
             return login
         with self.renewing(handle, login, 0) as mine:
             again = self.living(handle) if mine else login
-            if not mine or again is None or not is_reading_due(again, self._clock(), self.config):
+            if not mine or again is None or not times.is_reading_due(again, self._clock(), self.config):
                 return again
             return self.read_again(handle, again)
 
@@ -270,7 +272,7 @@ class TokenKeeper:
         try:
             return login, ask(login.token.access_token)
         except TokenRejected:
-            if is_just_renewed(login, self._clock()):
+            if times.is_just_renewed(login, self._clock()):
                 raise
             renewed = self._renew(handle, login)
         if renewed is None:
@@ -281,11 +283,10 @@ class TokenKeeper:
 
     def _seen(self, handle: bytes, login: Login) -> Login | None:
         now = self._clock()
-        if seen(login, now) is login and not self.logins.owes(handle):
+        if times.seen(login, now) is login and not self.logins.owes(handle):
             return login
-        changed = self.changed(handle, login, lambda login: seen(login, now))
-        # Counted from its beginning, so that not all logins of the house are listed at the same moment.
-        if changed and (int(now) - login.since) // LISTED_SECONDS != (login.last_seen - login.since) // LISTED_SECONDS:
+        changed = self.changed(handle, login, lambda login: times.seen(login, now))
+        if changed and times.is_listing_due(login, now):
             self.logins.list_seen(handle, changed)
         return changed
 

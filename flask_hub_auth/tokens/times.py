@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import replace
 
@@ -15,6 +16,20 @@ SEEN_SECONDS: t.Final = 60
 
 LISTED_SECONDS: t.Final = 600
 """What the list of a person's logins says of `last_seen` is at most this much older."""
+
+COMPLAINT_SECONDS: t.Final = 10
+
+
+class Seldom:
+    """True at most once in :data:`COMPLAINT_SECONDS`: what fails with every request must not fill the log."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self) -> bool:
+        due = time.monotonic() - self._last >= COMPLAINT_SECONDS
+        self._last = time.monotonic() if due else self._last
+        return due
 
 
 def lasting(token: HubToken, now: float) -> tuple[HubToken, int]:
@@ -56,3 +71,11 @@ def knows_groups(login: Login, now: float, config: HubConfig) -> bool:
 def seen(login: Login, now: float) -> Login:
     """The login with the time when it was last used; the same one where what it says is new enough."""
     return login if now - login.last_seen < SEEN_SECONDS else replace(login, last_seen=int(now))
+
+
+def is_listing_due(login: Login, now: float) -> bool:
+    """Whether what the list of the person's logins says of `last_seen` is too old by now.
+
+    Counted from the login's beginning, so that not all logins of the house are listed at the same moment.
+    """
+    return (int(now) - login.since) // LISTED_SECONDS != (login.last_seen - login.since) // LISTED_SECONDS
