@@ -94,6 +94,10 @@ class RedisStore:
             answer = ask()
         except _ERRORS as error:
             raise self._translated(error) from None
+        except BaseException:
+            # Cut short, as by a signal: an answer may be under way that the next caller would take for its own.
+            self._drop_connections()
+            raise
         self._breaker.succeeded()
         return answer
 
@@ -111,9 +115,13 @@ class RedisStore:
         return StoreUnavailable(f"Redis refused ({words}).")
 
     def _drop_connections(self) -> None:
-        pool = getattr(self._client, "connection_pool", None)
-        if pool is not None:
-            pool.disconnect(inuse_connections=False)
+        nodes = self._client.get_nodes() if hasattr(self._client, "get_nodes") else []
+        clients = [node.redis_connection for node in nodes if node.redis_connection] or [self._client]
+        for client in clients:
+            try:
+                client.connection_pool.disconnect(inuse_connections=False)
+            except TypeError:
+                client.connection_pool.disconnect()  # before redis-py 7 a blocking pool only drops all
 
     def _answers(self) -> bool:
         try:
