@@ -125,9 +125,11 @@ class RedisStore:
 
     def _answers(self) -> bool:
         try:
-            return bool(self._client.ping())
+            # Not a PING: a Cluster that has lost a server answers that, and nothing else.
+            self._client.getrange(self._prefix() + "look", 0, 0)
         except _ERRORS:
             return False
+        return True
 
 
 class WrongType(StoreUnavailable):
@@ -178,7 +180,7 @@ def address_problem(address: str) -> str | None:
 
 def client_problem(client: t.Any) -> str | None:
     """Why a client cannot be used; None if it can."""
-    if not all(callable(getattr(client, name, None)) for name in ("getrange", "eval", "lock", "ping")):
+    if not all(callable(getattr(client, name, None)) for name in ("getrange", "eval", "lock")):
         return f"must be a RedisCache around a client of redis-py, got one around a {type(client).__name__}"
     return _text_problem(client)
 
