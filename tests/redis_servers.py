@@ -141,6 +141,8 @@ class RedisServer:
 
     def _answers(self) -> bool:
         """Whether it takes commands: also one that first wants a password does."""
+        if self.socket and not Path(self.socket).exists():
+            return False
         with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=CLIENT_SECONDS)) as client:
             try:
                 return bool(client.ping())

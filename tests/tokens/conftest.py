@@ -22,6 +22,8 @@ from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.redis_store import RedisStore
 from flask_hub_auth.tokens.store import Store
 
+from ..redis_servers import RedisServer
+
 if TYPE_CHECKING:
     from .redis_places import RedisPlaces
 
@@ -201,6 +203,27 @@ def place(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) ->
 @pytest.fixture
 def store(place: Place) -> Store:
     return place.store
+
+
+@pytest.fixture
+def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that a test may stop, freeze and change; a parameter has options of :class:`RedisServer`."""
+    with RedisServer(tmp_path / "redis", **getattr(request, "param", {})) as server:
+        yield server
+
+
+@pytest.fixture
+def open_redis() -> Iterator[Callable[[object], RedisStore]]:
+    """Opens stores, and closes their connections at the end."""
+    stores: list[Any] = []
+
+    def open(cache: object) -> RedisStore:
+        stores.append(open_store(cache, "/nowhere"))
+        return stores[-1]
+
+    yield open
+    for store in stores:
+        store._client.close()
 
 
 def at_once(work: Iterable[Callable[[], T]]) -> list[T]:
