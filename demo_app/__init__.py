@@ -8,6 +8,7 @@ Where to read what:
     app.py       create_app: the settings, and the order in which things are put together
     pages.py     the pages, and which of them need a login or a group
     flows.py     the pages of Hub's other flows: calls at other services, an API, commands for scripts, consent
+    sessions.py  the page "your sessions", and what becomes of a browser whose login was ended elsewhere
     jobs.py      a thread that acts as somebody for a while
     issues.py    that other service, on a port of its own: what a token has to be like there
     panel.py     what the panel remembers: fed by the extension's signals and the dev Hub's list of calls

@@ -17,6 +17,7 @@ from .flows import acting, count_issues, flows, has_issues
 from .jobs import Jobs
 from .pages import Demo, here, hub, hub_origin, inside, sign_in_address, site
 from .panel import Panel
+from .sessions import learn_of_end, yours
 
 if t.TYPE_CHECKING:
     from flask_hub_auth.devhub import DevHub
@@ -47,11 +48,13 @@ def create_app(
     app.after_request(app.extensions["demo"].panel.note)
     app.after_request(remember_in_session)
     app.after_request(add_headers)
+    app.before_request(learn_of_end)
     hub_logged_in.connect(note_login, app)
     hub.init_app(app)
 
     app.register_blueprint(site)
     app.register_blueprint(inside)
+    app.register_blueprint(yours)
     app.register_blueprint(flows)
     app.register_blueprint(acting)
     # The dev Hub's stylesheet: one visual language for both.
@@ -80,14 +83,15 @@ class FormSessions(SecureCookieSessionInterface):
 
 def note_login(app: Flask, user: HubUser) -> None:
     """Somebody signs in: the session learns it when the answer goes out, since HubAuth may clear it before that."""
-    g.signs_in = True
+    g.signs_in = user.id
 
 
 def remember_in_session(response: Response) -> Response:
-    """Keep when somebody signed in at this browser, and whether they signed out since."""
-    if g.pop("signs_in", False) and response.status_code == 302:
+    """Keep who signed in at this browser and when, and whether they signed out since."""
+    user_id = g.pop("signs_in", None)
+    if user_id and response.status_code == 302:
         session.pop("signed_out", None)
-        session["signed_in_at"] = int(time.time())
+        session["signed_in_as"], session["signed_in_at"] = user_id, int(time.time())
     if request.endpoint == "hub_auth.logout" and request.method == "POST" and response.status_code == 302:
         session["signed_out"] = True
     return response

@@ -52,12 +52,16 @@ SEEDED: t.Final = {
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo keeps in memory. `dev_hub` is None where a real Hub is used."""
+    """What the demo keeps in memory. `dev_hub` is None where a real Hub is used.
+
+    `ended`: when somebody last ended their logins elsewhere, by user id.
+    """
 
     panel: Panel
     jobs: Jobs
     dev_hub: DevHub | None
     notes: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=KEPT_NOTES)))
+    ended: dict[str, float] = field(default_factory=dict)
 
 
 # For everybody. @hub_public changes nothing here, and lets these pages through where HUB_PROTECT_ALL is on.

@@ -47,7 +47,7 @@ SHOWN: t.Final = frozenset(
 
 ENDED: t.Final = {
     "logout": "signed you out",
-    "ended": "ended the login that was here before",
+    "ended": "ended a login of yours: another took its place, or you wanted it",
     "expired": "ended your login, which was too old",
     "revoked": "ended your login: Hub did not renew the token",
     "banned": "ended your login: Hub says that you are banned",
