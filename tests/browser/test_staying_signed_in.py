@@ -62,6 +62,40 @@ def test_pages_go_on_while_hub_does_not_answer_and_all_is_well_afterwards(
     assert "A request shortly before that, or any time after it, brings a new one." in page.inner_text("main")
 
 
+@pytest.mark.parametrize("width", [1100, 360])
+def test_a_person_who_works_through_an_outage_sees_one_kind_page_at_most_and_goes_on(
+    visit: Callable[..., Person], short_demo: Demo, width: int
+) -> None:
+    """R8, R12: on pages that only have to know who it is, and on one that asks Hub as the person."""
+    person = visit(short_demo, viewport={"width": width, "height": 740})
+    page = person.sign_in("/me", "admin")
+    person.expects(FAILED, urlsplit(page.locator("img").evaluate("image => image.src")).path)
+    person.expects(503, "/people")
+    short_demo.control("faults", path="*", transport="refuse")
+    kind = 0
+    end = time.monotonic() + LIFE + 4
+    while time.monotonic() < end:
+        for path, title in (("/me", "Ada Admin"), ("/sessions", "Your sessions"), ("/note", "Write a note")):
+            person.open(page, path)
+            assert heading(page) == title
+        if not kind:
+            # Somebody who met the page that says so does not try again before it is over.
+            page.goto(short_demo.url + "/people")
+            assert heading(page) == "Hub does not answer"
+            assert "Please try again soon." in page.inner_text("main")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            kind += 1
+        page.wait_for_timeout(300)
+    short_demo.control("faults", "DELETE")
+    deadline = time.monotonic() + 2
+    while page.goto(short_demo.url + "/people").status != 200 and time.monotonic() < deadline:  # type: ignore[union-attr]
+        page.wait_for_timeout(200)
+    assert heading(page) == "People"
+    assert page.url == f"{short_demo.url}/people"
+    person.open(page, "/me")
+    assert heading(page) == "Ada Admin"
+
+
 def test_a_sign_in_while_hub_does_not_answer_ends_on_one_kind_page_and_works_afterwards(
     visit: Callable[..., Person], short_demo: Demo
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask_hub_auth.testing.plugin import Clock
 
 HOME = "http://localhost:5000"
-INSIDE = ["/me", "/developers", "/administrators", "/note", "/notes", "/panel"]
+INSIDE = ["/me", "/sessions", "/developers", "/administrators", "/note", "/notes", "/panel"]
 PAGES = ["/", *INSIDE]
 PERSON = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
