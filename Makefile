@@ -10,8 +10,9 @@
 #   make coverage                   which lines and branches the tests reach
 #   make lowest                     the tests with the oldest dependencies that setup.cfg takes
 #   make requirements               writes docs/requirements.md anew from the tests
+#   make bench-renewal              what renewals and guarded requests cost (ARGS=--quick: the small sizes)
 
-.PHONY: demo test style format types rules wheel coverage lowest requirements clean dev-venv
+.PHONY: demo test style format types rules wheel coverage lowest requirements bench-renewal clean dev-venv
 
 ARGS =
 ifdef PYTHONS
@@ -60,6 +61,10 @@ lowest:
 
 requirements: dev-venv
 	$(DEV) -m tests.requirements --write
+
+bench-renewal: dev-venv
+	@sh scripts/programs.sh
+	@$(DEV) -m benchmarks.renewal $(ARGS)
 
 dev-venv:
 	@python=$$(sh scripts/pythons.sh first) && sh scripts/venv.sh .venvs/dev "$$python" dev

@@ -29,7 +29,7 @@ assert "venv" in str(files), f"imported from {files}, not from the wheel"
 assert (files / "py.typed").is_file(), "py.typed is missing"
 for folder in ("web", "devhub"):
     assert list((files / folder / "templates").rglob("*.html")), f"{folder}/templates holds no page"
-for name in ("demo_app", "tests", "scripts"):
+for name in ("demo_app", "tests", "scripts", "benchmarks"):
     assert importlib.util.find_spec(name) is None, f"{name} is in the wheel"
 for module in pkgutil.walk_packages(flask_hub_auth.__path__, "flask_hub_auth."):
     if not module.name.endswith("__main__") and ".testing" not in module.name:  # the fixtures need pytest
