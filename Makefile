@@ -10,9 +10,10 @@
 #   make coverage                   which lines and branches the tests reach
 #   make lowest                     the tests with the oldest dependencies that setup.cfg takes
 #   make requirements               writes docs/requirements.md anew from the tests
+#   make faults                     what happens when parts of the house fail, long (make test: a little of it)
 #   make bench-renewal              what renewals and guarded requests cost (ARGS=--quick: the small sizes)
 
-.PHONY: demo test style format types rules wheel coverage lowest requirements bench-renewal clean dev-venv
+.PHONY: demo test style format types rules wheel coverage lowest requirements faults bench-renewal clean dev-venv
 
 ARGS =
 ifdef PYTHONS
@@ -61,6 +62,10 @@ lowest:
 
 requirements: dev-venv
 	$(DEV) -m tests.requirements --write
+
+faults: dev-venv
+	@sh scripts/programs.sh
+	FAULTS=long $(DEV) -m pytest tests/faults tests/tokens/test_many.py tests/web/test_broken_records.py -v -s $(ARGS)
 
 bench-renewal: dev-venv
 	@sh scripts/programs.sh

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the tests on every supported Python of this machine: test.sh [pytest's arguments]
 #
-# A version that fails does not keep the others from running; the last lines say how each ended.
+# A version that fails does not keep the others from running; the last lines say how each ended. What breaks processes
+# and servers on purpose takes minutes, and is not about the version: the newest one alone does it.
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -17,11 +18,15 @@ done
 
 failed=0
 summary=
+newest=$(echo "$pythons" | tail -n 1)
 for line in $pythons; do
     version=${line%% *}
     echo "== Python $version"
     began=$(date +%s)
-    if ".venvs/$version/bin/python" -m pytest "$@"; then
+    left_out=
+    [ "$line" = "$newest" ] || left_out="--ignore=tests/faults$newline--ignore=tests/test_benchmarks.py"
+    # shellcheck disable=SC2086  # a word a line, or none
+    if ".venvs/$version/bin/python" -m pytest $left_out "$@"; then
         result=passed
     else
         result=FAILED

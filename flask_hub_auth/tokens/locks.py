@@ -171,7 +171,7 @@ def _polled(take: t.Callable[[], bool], kind: Kind, deadline: float, done: t.Cal
             return False
         # Not in step with those of other processes, and rarer the longer it takes.
         time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(1.5 * pause, 10 * _POLL[kind])
+        pause = min(1.5 * pause, 3 * _POLL[kind])
         if done and done():
             return False
     return True

@@ -63,6 +63,8 @@ class LoginStore:
             return b"", None
         with self._guard:
             known = self._opened.get(key)
+            if known:
+                self._opened.move_to_end(key)
         # Opening costs more than comparing: the same bytes give the same login.
         login = known[1] if known and known[0] == sealed else self._open(key, sealed, handle)
         owed = self._owed.get(handle)

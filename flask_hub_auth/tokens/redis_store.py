@@ -20,6 +20,7 @@ from ..errors import StoreUnavailable
 from ..model import RECORD_LIMIT
 from ..pages import clean
 from .locks import RedisLocks
+from .times import Seldom
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -55,6 +56,7 @@ class RedisStore:
         self._client = client
         self._prefix = prefix
         self._breaker = Breaker("Redis", self._answers)
+        self._may_complain = Seldom()
         self.locks = RedisLocks(self._lock, lease=timeout + 3)
 
     def get(self, key: str) -> bytes | None:
@@ -103,7 +105,10 @@ class RedisStore:
 
     def _translated(self, error: Exception) -> StoreUnavailable:
         words = f"{type(error).__name__}: {clean(str(error), 200)}"
-        if isinstance(error, _AWAY):
+        if isinstance(error, redis.AuthenticationError) and self._may_complain():
+            log.critical("Redis does not accept the user or password of HUB_CACHE")
+        # Where all connections of the client are in use, Redis itself may be well.
+        if isinstance(error, _AWAY) and not isinstance(error, redis.exceptions.MaxConnectionsError):
             self._breaker.failed()
             return StoreUnavailable(f"Redis could not be asked ({words}).")
         if isinstance(error, redis.exceptions.ReadOnlyError):
@@ -111,6 +116,8 @@ class RedisStore:
             self._drop_connections()
         # The first word of an answer with an error is its code (Redis protocol, "Simple errors").
         if str(error).startswith("WRONGTYPE"):
+            if self._may_complain():
+                log.warning("under one of our keys Redis keeps something that is no record")
             return WrongType("What Redis keeps under one of our keys is none of our records.")
         return StoreUnavailable(f"Redis refused ({words}).")
 

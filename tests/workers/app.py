@@ -9,13 +9,15 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, request
 
 from flask_hub_auth import HubAuth, current_hub_token, current_hub_user, hub_login_required
+from flask_hub_auth.sealing import HANDLE_BYTES, store_key
 
 from .harness import SharedTime
 
@@ -58,12 +60,53 @@ class UnderWay:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
+class Stops:
+    """Stops a worker before or after it writes a login: where a file says so, the first one that comes there.
+
+    :param folder: where a test puts the file ``stop-before`` or ``stop-after``. The worker that stops makes
+        ``stopped-<pid>`` of it, and goes on when that is gone.
+    """
+
+    LONGEST = 30.0  # seconds
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        """`write`, a method of the store, with these two places."""
+        names = len(store_key(bytes(HANDLE_BYTES)))
+
+        def watched(key: str, *arguments: Any) -> Any:
+            if len(key) != names:
+                return write(key, *arguments)
+            self._here("before")
+            try:
+                return write(key, *arguments)
+            finally:
+                self._here("after")
+
+        return watched
+
+    def _here(self, place: str) -> None:
+        mine = self._folder / f"stopped-{os.getpid()}"
+        try:
+            (self._folder / f"stop-{place}").rename(mine)
+        except FileNotFoundError:
+            return
+        end = time.monotonic() + self.LONGEST
+        while mine.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+
+
 folder = Path(os.environ["WORKERS_FOLDER"])
 under_way = UnderWay(folder / "under-way")
 app = Flask(__name__, instance_path=str(folder / "instance"))
 app.config.from_prefixed_env()
 app.testing = True
 hub = HubAuth(app, clock=SharedTime(folder / "time"))
+store = app.extensions["hub_auth"].keeper.logins.store
+for write in ("put", "replace"):
+    setattr(store, write, Stops(folder).around(getattr(store, write)))
 
 
 class Counted:
@@ -94,6 +137,26 @@ def pid() -> dict[str, Any]:
 @app.get("/most")
 def most() -> dict[str, Any]:
     return {"most": under_way.take_most()}
+
+
+@app.get("/public")
+def public() -> dict[str, Any]:
+    return {"pid": os.getpid()}
+
+
+@app.get("/page")
+@hub_login_required
+def page() -> dict[str, Any]:
+    """A page that only has to know who it is."""
+    return {"pid": os.getpid(), "login": current_hub_user.login}
+
+
+@app.get("/slow")
+@hub_login_required
+def slow() -> dict[str, Any]:
+    """A page that takes as many seconds as its address says, and then wants to have a token."""
+    time.sleep(float(request.args["seconds"]))
+    return who()
 
 
 @app.get("/who")

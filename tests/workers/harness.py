@@ -72,13 +72,33 @@ class Process:
         """The end of the log."""
         return self.log.read_bytes()[-size:].decode(errors="replace")
 
+    def count(self, pattern: str) -> int:
+        """How often `pattern` is in the whole log."""
+        return len(re.findall(pattern, self.log.read_text(errors="replace")))
+
     def signal(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
 
+    def freeze(self) -> None:
+        """Stops it in its tracks: its connections stay, and nobody answers."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def tell(self, line: str) -> None:
+        """Writes a line to it; it was started with a pipe as its `stdin` then."""
+        assert self._popen.stdin
+        self._popen.stdin.write(line.encode() + b"\n")
+        self._popen.stdin.flush()
+
     def stop(self) -> None:
         """Ends it kindly, and then not so kindly. Twice is no harm."""
+        if self._popen.stdin:
+            self._popen.stdin.close()
         if self._popen.poll() is None:
             self._popen.terminate()
+            self.thaw()
         try:
             self._popen.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -90,9 +110,11 @@ class Process:
 class Hub:
     """The dev Hub as a process, by its remote control."""
 
+    PROGRAM = "flask_hub_auth.devhub"
+
     def __init__(self, folder: Path, site_url: str, *options: str) -> None:
-        arguments = ["-m", "flask_hub_auth.devhub", "--port", "0", "--redirect-uri", f"{site_url}/authorized", *options]
-        self.process = Process("the dev Hub", folder / "hub.log", arguments)
+        arguments = ["-m", self.PROGRAM, "--port", "0", "--redirect-uri", f"{site_url}/authorized", *options]
+        self.process = Process("the dev Hub", folder / "hub.log", arguments, stdin=subprocess.PIPE)
         self.url = self.process.said(r"Hub at (http://\S+/hub),")
         self._control = urljoin(self.url, "/__dev__/")
 
@@ -169,7 +191,7 @@ class Workers:
         self.process: Process | None = None
 
     def start(self, hub: Hub, *options: str, **environ: str) -> None:
-        """Starts it and waits until all workers answer. `environ` are settings as in the environment."""
+        """Starts it and waits until all workers answer. `environ` are settings as in the environment; "" is none."""
         self._options = list(options)
         self._environ = {
             "FLASK_HUB_URL": hub.url,
@@ -182,6 +204,7 @@ class Workers:
             "XDG_RUNTIME_DIR": str(self.folder),
             **environ,
         }
+        self._environ = {name: value for name, value in self._environ.items() if value}
         self._run()
 
     def _run(self) -> None:
