@@ -34,6 +34,17 @@ BUS = 10_000
 # Linux takes 107 bytes; a folder of pytest's can be longer than that.
 LONGEST_SOCKET = 100
 CLIENT_SECONDS = 5.0
+SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def program(kind: str = "server") -> str:
@@ -227,8 +238,11 @@ def _certificate(
     builder = x509.CertificateBuilder(
         issuer, subject, key.public_key(), x509.random_serial_number(), now - day, now + day
     )
-    builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-    # Python from 3.13 wants to know by which key a certificate was signed.
+    signs_others = isinstance(extension, x509.BasicConstraints)
+    builder = builder.add_extension(extension, critical=signs_others)
+    # Python from 3.13 wants to know what a key is for, and by which one a certificate was signed.
+    if signs_others:
+        builder = builder.add_extension(SIGNING, critical=True)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     builder = builder.add_extension(identifier, critical=False)
     own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
