@@ -190,5 +190,5 @@ def test_no_page_writes_on_the_console_or_misses_a_file(looks: Looks) -> None:
 def test_the_pages_are_the_ones_that_people_meet(looks: Looks) -> None:
     """The links of the home page lead to all of them."""
     linked = {name.removesuffix(" for jane") for name in looks.problems if name.endswith(" for jane")}
-    assert {"/", "/me", "/developers", "/administrators", "/note", "/notes", "/panel"} <= linked
+    assert {"/", "/me", "/sessions", "/developers", "/administrators", "/note", "/notes", "/panel"} <= linked
     assert len(looks.problems) > 30
