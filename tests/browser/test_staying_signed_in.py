@@ -96,6 +96,41 @@ def test_a_person_who_works_through_an_outage_sees_one_kind_page_at_most_and_goe
     assert heading(page) == "Ada Admin"
 
 
+def test_work_at_another_service_stops_at_one_kind_page_and_goes_on_from_there(
+    visit: Callable[..., Person], short_demo: Demo
+) -> None:
+    """R12: that service wants a good token, so there is no grace; the login stays, and Hub's form is not seen."""
+    person = visit(short_demo)
+    page = person.sign_in("/issues")
+    login = person.cookies("hub_demo")
+    person.expects(503, "/issues")
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    short_demo.control("faults", path="*", transport="refuse")
+    deadline = time.monotonic() + SECONDS
+    while heading(page) == "Your issues" and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+        page.reload()  # until the token is over
+    assert heading(page) == "Hub does not answer"
+    assert "Please try again soon." in page.inner_text("main")
+    page.get_by_role("link", name="Go to the start page").click()
+    page.get_by_text("You are signed in as jane.").wait_for()
+    # The picture comes from Hub too; without it the page is whole.
+    person.expects(FAILED, urlsplit(page.locator("img").evaluate("image => image.src")).path)
+
+    person.open(page, "/issues", 503)
+    short_demo.control("faults", "DELETE")
+    deadline, status = time.monotonic() + 2, 503
+    while status == 503 and time.monotonic() < deadline:
+        with page.expect_navigation() as gone:
+            page.get_by_role("link", name="Try again").click()
+        status = gone.value.status
+    assert status == 200
+    assert "Count down aloud" in page.inner_text("main")
+    assert person.cookies("hub_demo") == login
+    assert not [url for url in asked if "/api/rest/oauth2/" in url]
+
+
 def test_a_sign_in_while_hub_does_not_answer_ends_on_one_kind_page_and_works_afterwards(
     visit: Callable[..., Person], short_demo: Demo
 ) -> None:
