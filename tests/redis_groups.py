@@ -119,9 +119,8 @@ class Sentinels(_Group):
         return self._until(self._named, "master on which all agree")
 
     def _named(self) -> RedisServer | None:
-        addresses = {sentinel.control.sentinel_get_master_addr_by_name(self.NAME) for sentinel in self.sentinels}
-        [port] = {port for _, port in addresses} if len(addresses) == 1 else {None}
-        found = next((server for server in self.servers if server.port == port), None)
+        ports = {sentinel.control.sentinel_masters()[self.NAME]["port"] for sentinel in self.sentinels}
+        found = next((server for server in self.servers if {server.port} == ports), None)
         return found if found and found.control.role()[0] == b"master" else None
 
     def fail_over(self) -> None:
