@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the tests on every supported Python of this machine: test.sh [pytest's arguments]
 #
-# A version that fails does not keep the others from running; the last lines say how each ended. What breaks processes
-# and servers on purpose takes minutes, and is not about the version: the newest one alone does it.
+# A version that fails does not keep the others from running; the last lines say how each ended. What drives a browser,
+# or breaks processes and servers on purpose, takes minutes and is not about the version: the newest one alone does it.
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -16,6 +16,13 @@ for line in $pythons; do
     sh scripts/venv.sh ".venvs/${line%% *}" "${line#* }" test || exit 1
 done
 
+newest_only='--ignore=tests/browser
+--ignore=tests/faults
+--ignore=tests/demo/test_in_chromium.py
+--ignore=tests/devhub/test_in_a_browser.py
+--ignore=tests/test_redis_servers.py
+--ignore=tests/test_benchmarks.py'
+
 failed=0
 summary=
 newest=$(echo "$pythons" | tail -n 1)
@@ -24,7 +31,9 @@ for line in $pythons; do
     echo "== Python $version"
     began=$(date +%s)
     left_out=
-    [ "$line" = "$newest" ] || left_out="--ignore=tests/faults$newline--ignore=tests/test_benchmarks.py"
+    if [ "$line" != "$newest" ]; then
+        left_out=$newest_only
+    fi
     # shellcheck disable=SC2086  # a word a line, or none
     if ".venvs/$version/bin/python" -m pytest $left_out "$@"; then
         result=passed

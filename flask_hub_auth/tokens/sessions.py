@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..model import HubSession
 from ..sealing import short_name, store_key
 from .keeper import TokenKeeper
+from .people import Entry
 from .times import LISTED_SECONDS
 
 
@@ -13,23 +14,32 @@ def sessions_of(keeper: TokenKeeper, user_id: str, own: bytes | None = None) -> 
 
     :raises StoreUnavailable: the store could not be asked
     """
-    logins, current = keeper.logins, store_key(own) if own else None
-    idle_since = keeper.now() - keeper.config.idle_lifetime - LISTED_SECONDS
+    current = store_key(own) if own else None
     return [
         HubSession(entry.since, entry.last_seen, current=entry.key == current)
-        for entry in logins.people.of(user_id)
-        if entry.last_seen > idle_since and logins.store.get(entry.key) is not None
+        for entry in keeper.logins.people.of(user_id)
+        if _is_living(keeper, entry)
     ]
 
 
 def end_sessions(keeper: TokenKeeper, user_id: str, but: bytes | None = None) -> int:
-    """End the logins of a person, except the one that the handle `but` opens; how many there were.
+    """End the logins of a person, except the one that the handle `but` opens; how many there were that still lived.
 
     :raises StoreUnavailable: the store could not be asked; what was ended until then stays so
     """
     spared = store_key(but) if but else None
     entries = [entry for entry in keeper.logins.people.of(user_id) if entry.key != spared]
+    ended = 0
     for entry in entries:
+        lived = _is_living(keeper, entry)
         keeper.logins.remove_listed(user_id, entry.key)
-        keeper.told_ended(user_id, short_name(entry.key))
-    return len(entries)
+        if lived:
+            keeper.told_ended(user_id, short_name(entry.key))
+            ended += 1
+    return ended
+
+
+def _is_living(keeper: TokenKeeper, entry: Entry) -> bool:
+    """Whether a login is there and was in use of late, as far as the list knows that."""
+    idle_since = keeper.now() - keeper.config.idle_lifetime - LISTED_SECONDS
+    return entry.last_seen > idle_since and keeper.logins.store.get(entry.key) is not None

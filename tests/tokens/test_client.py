@@ -573,7 +573,10 @@ def test_many_calls_that_are_refused_at_once_cost_one_renewal(site: Site, choosy
         found = at_once([lambda: one.get("/x").status_code] * 20)
     assert set(found) == {200}
     assert len(asked) == 1
-    assert Counter(choosy.seen) == {first: 20, site.access(handle): 20}
+    seen = Counter(choosy.seen)
+    assert set(seen) == {first, second := site.access(handle)}
+    # Whoever begins when the others are done has the new token at once.
+    assert seen[second] == 20 >= seen[first] > 1
 
 
 @pytest.mark.parametrize(
