@@ -74,7 +74,9 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+    # The system may give the signal to another thread, which does not wake this one.
+    while not ended.wait(0.5):
+        pass
     served.stop()
     return 0
 
