@@ -20,6 +20,10 @@ newest_only='--ignore=tests/browser
 --ignore=tests/faults
 --ignore=tests/demo/test_in_chromium.py
 --ignore=tests/devhub/test_in_a_browser.py
+--ignore=tests/tokens/test_many.py
+--ignore=tests/tokens/test_redis_away.py
+--ignore=tests/tokens/test_redis_locks.py
+--ignore=tests/web/test_broken_records.py
 --ignore=tests/test_redis_servers.py
 --ignore=tests/test_benchmarks.py'
 

@@ -78,7 +78,7 @@ def test_a_redis_that_is_away_keeps_nobody_waiting_and_signs_nobody_out(house: H
         anonymous = house.get(people[0].browser, "/page", headers=NAVIGATION)
         well_again(house.redis)
         back = time.monotonic()
-        for pid in house.workers.pids():
+        for pid in house.workers.until_all_answer():
             load.until(lambda s, pid=pid: s.began > back and s.path == "/page" and s.body.get("pid") == pid)
         good = time.monotonic()
         load.run(0.5)
