@@ -23,7 +23,9 @@ newest_only='--ignore=tests/browser
 --ignore=tests/tokens/test_many.py
 --ignore=tests/tokens/test_redis_away.py
 --ignore=tests/tokens/test_redis_locks.py
+--ignore=tests/tokens/test_redis_store.py
 --ignore=tests/web/test_broken_records.py
+--ignore=tests/workers
 --ignore=tests/test_redis_servers.py
 --ignore=tests/test_benchmarks.py'
 
