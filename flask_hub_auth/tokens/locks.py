@@ -1,8 +1,8 @@
 """One at a time: threads of a process, processes of a machine, hosts that share a Redis.
 
 There are two locks per login: the *renew* lock is held across a call to Hub, the *write* lock for the milliseconds of
-one change; and an *index* lock per person. Whoever needs several takes them in this order. Locks of threads and files
-are striped: a fixed number for all, never gone.
+one change; and an *index* lock per person. Whoever needs several takes them in this order. Locks of files are striped:
+a fixed number for all, never gone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 import typing as t
 import zlib
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from filelock import FileLock, SoftFileLock, Timeout
 
@@ -24,7 +25,8 @@ from ..errors import HubConfigError, StoreUnavailable
 log = logging.getLogger("flask_hub_auth")
 
 Kind = t.Literal["renew", "write", "index"]
-STRIPES: t.Final[dict[Kind, int]] = {"renew": 1024, "write": 256, "index": 64}
+STRIPES: t.Final[dict[Kind, int]] = {"renew": 65536, "write": 256, "index": 64}
+"""Files for all names of a kind. A renewal may last as long as a call to Hub, and nobody is to wait for a stranger's."""
 _WRITE_WAIT: t.Final = 5.0  # seconds; the write lock is held for milliseconds
 _POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002, "index": 0.002}
 """Seconds between two looks at a lock that another process holds: the shorter it is held, the shorter."""
@@ -49,11 +51,14 @@ class ThreadLocks:
     """Locks between the threads of one process."""
 
     def __init__(self) -> None:
-        self._stripes = {kind: [threading.Lock() for _ in range(count)] for kind, count in STRIPES.items()}
+        # A lock lives as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[tuple[Kind, str], threading.Lock] = WeakValueDictionary()
+        self._choosing = threading.Lock()
 
     @contextlib.contextmanager
     def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
-        lock = self._stripes[kind][stripe(kind, name)]
+        with self._choosing:
+            lock = self._locks.setdefault((kind, name), threading.Lock())
         held = lock.acquire(timeout=wait) if wait > 0 else lock.acquire(blocking=False)
         try:
             yield held and not (done and done())
@@ -195,5 +200,5 @@ def writing(locks: Locks, name: str, kind: t.Literal["write", "index"] = "write"
 
 
 def stripe(kind: Kind, name: str) -> int:
-    """Which of the locks of `kind` guards `name`."""
+    """Which of the files of `kind` guards `name`."""
     return zlib.crc32(name.encode()) % STRIPES[kind]
