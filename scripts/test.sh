@@ -29,26 +29,48 @@ newest_only='--ignore=tests/browser
 --ignore=tests/test_redis_servers.py
 --ignore=tests/test_benchmarks.py'
 
+versions=$(echo "$pythons" | cut -d' ' -f1)
+newest=$(echo "$versions" | tail -n 1)
+logs=$(mktemp -d)
+running=
+pids=
+trap 'rm -rf "$logs"' EXIT
+trap 'kill $pids 2>/dev/null; exit 130' INT TERM
+
 failed=0
 summary=
-newest=$(echo "$pythons" | tail -n 1)
-for line in $pythons; do
-    version=${line%% *}
+# ended VERSION STATUS: what became of the tests on one Python
+ended() {
+    result=passed
+    [ "$2" = 0 ] || { result=FAILED && failed=1; }
+    summary="$summary$newline""Python $1: $result"
+}
+
+if [ $# = 0 ]; then
+    for version in $versions; do
+        [ "$version" = "$newest" ] && continue
+        # shellcheck disable=SC2086  # a word a line
+        ".venvs/$version/bin/python" -m pytest $newest_only >"$logs/$version" 2>&1 &
+        running="$running$newline$version $!"
+        pids="$pids$newline$!"
+    done
+    [ -z "$running" ] || echo "== The older Pythons run beside each other, for some minutes; what they say follows."
+    for line in $running; do
+        wait "${line#* }"
+        status=$?
+        echo "== Python ${line% *}"
+        cat "$logs/${line% *}"
+        ended "${line% *}" $status
+    done
+    pids=
+    # Alone, since it also looks at times.
+    versions=$newest
+fi
+# Who asks for something has it on every version.
+for version in $versions; do
     echo "== Python $version"
-    began=$(date +%s)
-    left_out=
-    # Who asks for something has it on every version.
-    if [ "$line" != "$newest" ] && [ $# = 0 ]; then
-        left_out=$newest_only
-    fi
-    # shellcheck disable=SC2086  # a word a line, or none
-    if ".venvs/$version/bin/python" -m pytest $left_out "$@"; then
-        result=passed
-    else
-        result=FAILED
-        failed=1
-    fi
-    summary="$summary$newline""Python $version: $result after $(($(date +%s) - began)) s"
+    ".venvs/$version/bin/python" -m pytest "$@"
+    ended "$version" $?
 done
 echo "$summary"
 exit $failed
