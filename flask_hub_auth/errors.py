@@ -35,6 +35,7 @@ from werkzeug.exceptions import (
 )
 
 from .pages import PAGE_HEADERS, PAGES, Pages, challenge, clean, page, prefers_html
+from .seldom import Seldom
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -143,11 +144,14 @@ class HubProblem(HubError, HTTPException):
         """Headers that only this kind of problem has."""
         return {}
 
+    def log_level(self) -> int:
+        """What only the site's own people can mend must be seen without turning the log up."""
+        return logging.WARNING if (self.code or 0) >= 500 else logging.INFO
+
     def get_response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """The answer; logged when it is made."""
-        # What only the site's own people can mend must be seen without turning the log up.
-        level = logging.WARNING if (self.code or 0) >= 500 else logging.INFO
-        log.log(level, "%s %s reference=%s: %s", self.hub_code, self.code, self.reference, clean(self.message))
+        words = clean(self.message)
+        log.log(self.log_level(), "%s %s reference=%s: %s", self.hub_code, self.code, self.reference, words)
         return super().get_response(*args, **kwargs)
 
 
@@ -167,10 +171,15 @@ class HubUnavailable(HubProblem, ServiceUnavailable):
     """Hub could not be asked. `retry_after`: seconds after which it is worth asking again."""
 
     hub_code = "HUB-201"
+    may_warn: t.ClassVar = Seldom()
 
     def __init__(self, message: str = "", *, retry_after: int = 5, **more: t.Any) -> None:
         super().__init__(message, **more)
         self.retry_after = retry_after
+
+    def log_level(self) -> int:
+        """In an outage every request fails alike; the references of them all are there with the log turned up."""
+        return logging.WARNING if self.may_warn() else logging.INFO
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}
@@ -180,6 +189,7 @@ class StoreUnavailable(HubUnavailable):
     """The store of logins could not be asked."""
 
     hub_code = "HUB-301"
+    may_warn = Seldom()
 
 
 class HubProtocolError(HubProblem, BadGateway):

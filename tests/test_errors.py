@@ -32,6 +32,7 @@ from flask_hub_auth import (
     hub_login_required,
 )
 from flask_hub_auth.errors import CODES
+from flask_hub_auth.seldom import Seldom
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
 
@@ -268,6 +269,21 @@ def test_the_reference_on_a_page_is_in_the_log(visitor: Visitor, caplog: pytest.
     reference = visitor.open("/authorized", headers=SCRIPT).json["reference"]
     assert f"reference={reference}" in caplog.text
     assert "HUB-400" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [HubUnavailable, StoreUnavailable])
+def test_an_outage_is_told_every_ten_seconds_and_all_of_it_to_who_wants_to_know(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kind: type[HubUnavailable]
+) -> None:
+    """R30, L1: a line for each request would fill the log."""
+    monkeypatch.setattr(kind, "may_warn", Seldom())
+    caplog.set_level("INFO")
+    problems = [kind("nobody there") for _ in range(100)]
+    for problem in problems:
+        assert problem.get_response({}).status_code == 503
+    assert all(f"reference={problem.reference}" in caplog.text for problem in problems)
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING"] + ["INFO"] * 99
 
 
 def test_every_code_has_a_title_and_a_sentence() -> None:

@@ -17,6 +17,7 @@ from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
 from ..hub import HubOAuth
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import short_name, store_key
+from ..seldom import Seldom
 from . import times
 from .logins import LoginStore, with_token
 from .people import refusal_code
@@ -55,7 +56,7 @@ class TokenKeeper:
         self._clock = clock
         self._on_refreshed = on_refreshed
         self._on_ended = on_ended
-        self._may_complain = times.Seldom()
+        self._may_complain = Seldom()
 
     def now(self) -> float:
         """Epoch seconds, by the clock that all ends are counted by."""

@@ -26,7 +26,7 @@ log = logging.getLogger("flask_hub_auth")
 
 Kind = t.Literal["renew", "write", "index"]
 STRIPES: t.Final[dict[Kind, int]] = {"renew": 65536, "write": 256, "index": 64}
-"""Files for all names of a kind. A renewal may last as long as a call to Hub, and nobody is to wait for a stranger's."""
+"""Files for all names of a kind. A renewal may take as long as a call to Hub; nobody is to wait for a stranger's."""
 _WRITE_WAIT: t.Final = 5.0  # seconds; the write lock is held for milliseconds
 _POLL: t.Final[dict[Kind, float]] = {"renew": 0.01, "write": 0.002, "index": 0.002}
 """Seconds between two looks at a lock that another process holds: the shorter it is held, the shorter."""

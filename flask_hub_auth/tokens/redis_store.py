@@ -19,8 +19,8 @@ from ..breaker import Breaker
 from ..errors import StoreUnavailable
 from ..model import RECORD_LIMIT
 from ..pages import clean
+from ..seldom import Seldom
 from .locks import RedisLocks
-from .times import Seldom
 
 log = logging.getLogger("flask_hub_auth")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import replace
 
@@ -16,20 +15,6 @@ SEEN_SECONDS: t.Final = 60
 
 LISTED_SECONDS: t.Final = 600
 """What the list of a person's logins says of `last_seen` is at most this much older."""
-
-COMPLAINT_SECONDS: t.Final = 10
-
-
-class Seldom:
-    """True at most once in :data:`COMPLAINT_SECONDS`: what fails with every request must not fill the log."""
-
-    def __init__(self) -> None:
-        self._last = float("-inf")
-
-    def __call__(self) -> bool:
-        due = time.monotonic() - self._last >= COMPLAINT_SECONDS
-        self._last = time.monotonic() if due else self._last
-        return due
 
 
 def lasting(token: HubToken, now: float) -> tuple[HubToken, int]:

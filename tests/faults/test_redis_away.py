@@ -67,7 +67,7 @@ def test_a_redis_that_is_away_keeps_nobody_waiting_and_signs_nobody_out(house: H
     people = house.sign_in(8)
     process = house.workers.process
     assert process
-    opened = process.count(OPEN)
+    opened, told = process.count(OPEN), process.count("HUB-301 503")
     with Load(house, asks(people)) as load:
         calm = load.run(AWAY)
         way(house.redis)
@@ -97,6 +97,7 @@ def test_a_redis_that_is_away_keeps_nobody_waiting_and_signs_nobody_out(house: H
     assert quantile(pages) < SPARED + worst(normal)
     assert {sample.status for sample in load.samples(since=good)} == {200}
     assert good - back < 3
+    assert process.count("HUB-301 503") - told <= WORKERS * (1 + (good - began) // 10), "lines of the log"
     for person in people:
         answer = house.get(person.browser, "/who")
         assert (answer.status_code, answer.json()["login"]) == (200, person.login)
