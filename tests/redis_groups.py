@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,14 @@ from .workers.harness import START_SECONDS
 
 IMPATIENT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 1)}
 """How the clients of an application are made: nobody waits for long."""
+
+
+MASTER = "logins"
+
+
+def asked_sentinels(ports: Iterable[int], **options: Any) -> Sentinel:
+    """The Sentinels at these ports, to be asked for their master, as an application makes them."""
+    return Sentinel([(LOOPBACK, port) for port in ports], sentinel_kwargs=dict(IMPATIENT), **{**IMPATIENT, **options})
 
 
 class _Group:
@@ -76,7 +84,7 @@ class _Sentinel(RedisServer):
 class Sentinels(_Group):
     """A master, a replica, and three Sentinels that make the replica the master when that is gone."""
 
-    NAME = "logins"
+    NAME = MASTER
     # Milliseconds without an answer after which a server counts as gone, and those of one attempt to replace it.
     DOWN, ATTEMPT = 500, 2000
 
@@ -107,8 +115,7 @@ class Sentinels(_Group):
 
     def client(self, **options: Any) -> redis.Redis:
         """The client of whatever is the master, as an application makes it."""
-        addresses = [(LOOPBACK, sentinel.port) for sentinel in self.sentinels]
-        asked = Sentinel(addresses, sentinel_kwargs=dict(IMPATIENT), **{**IMPATIENT, **options})
+        asked = asked_sentinels([sentinel.port for sentinel in self.sentinels], **options)
         for client in (*asked.sentinels, master := asked.master_for(self.NAME)):
             self._open.callback(client.close)
         return master

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cachelib import RedisCache
 from flask import Flask, request
 
 from flask_hub_auth import HubAuth, current_hub_token, current_hub_user, hub_login_required
 from flask_hub_auth.sealing import HANDLE_BYTES, store_key
 
+from ..redis_groups import MASTER, asked_sentinels
 from .harness import SharedTime
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ under_way = UnderWay(folder / "under-way")
 app = Flask(__name__, instance_path=str(folder / "instance"))
 app.config.from_prefixed_env()
 app.testing = True
+if ports := os.environ.get("WORKERS_SENTINELS"):
+    app.config["HUB_CACHE"] = RedisCache(host=asked_sentinels(map(int, ports.split())).master_for(MASTER))
 hub = HubAuth(app, clock=SharedTime(folder / "time"))
 store = app.extensions["hub_auth"].keeper.logins.store
 for write in ("put", "replace"):
