@@ -64,6 +64,7 @@ class Asked:
     challenge: str | None
     challenge_method: str
     force_consent: bool
+    nonce: str | None
 
     def refuse(self, error: str, description: str) -> SendBack:
         return SendBack(self.back, error, description)
@@ -115,6 +116,7 @@ def read(args: MultiDict[str, str]) -> Asked:
         challenge=args.get("code_challenge"),
         challenge_method=args.get("code_challenge_method", "plain"),
         force_consent=args.get("approval_prompt") == "force",
+        nonce=args.get("nonce"),
     )
 
 

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, request
 from . import pages
 from .asked import Asked, ErrorPage, SendBack, read
 from .current import here, hub, parsed_query, raw_query
+from .issuing import token_answer
 from .people import User
 from .scopes import Scope
 from .sessions import Session
@@ -76,14 +77,22 @@ def _as_person(asked: Asked, session: Session) -> Response:
     if asked.scope.services and not scope.services:
         raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
     session.fresh_login = session.fresh_consent = None
-    return _granted(asked, session.user, scope)
+    return _granted(asked, session.user, scope, session.signed_in_at)
 
 
-def _granted(asked: Asked, user: User, scope: Scope) -> Response:
-    grant = Grant(user.id, asked.service.id, scope, asked.offline, pkce=asked.challenge is not None)
+def _granted(asked: Asked, user: User, scope: Scope, signed_in_at: float | None = None) -> Response:
+    grant = Grant(
+        user.id,
+        asked.service.id,
+        scope,
+        asked.offline,
+        pkce=asked.challenge is not None,
+        nonce=asked.nonce,
+        auth_time=None if signed_in_at is None else int(signed_in_at),
+    )
     if asked.response_type == "token":
         # Implicit: no refresh token, whatever was asked.
-        return asked.back.response(**hub.answer(grant, refresh_token=False))
+        return asked.back.response(**token_answer(hub, grant, refresh_token=False, id_token=False))
     code = hub.store.code_for(
         grant, redirect_uri=asked.back.redirect_uri, challenge=asked.challenge, challenge_method=asked.challenge_method
     )

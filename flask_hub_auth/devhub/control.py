@@ -64,6 +64,13 @@ def update_user(login: str) -> tuple[str, int]:
     return DONE
 
 
+@control.post("/keys")
+def rotate_id_token_key() -> tuple[str, int]:
+    """Id tokens are signed with a new key, and the old one is no longer published."""
+    hub.id_tokens.rotate()
+    return DONE
+
+
 @control.post("/expire")
 def expire() -> tuple[str, int]:
     """All access tokens have expired."""

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.wrappers import Request, Response
 
-from . import authorization, control, grants, pages, permissions, registry, rest, users
-from .faults import Transport
+from . import authorization, control, grants, openid, pages, permissions, registry, rest, users
+from .faults import FAULT, Transport
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -46,7 +46,7 @@ class Gate:
     def __init__(self, hub: DevHub) -> None:
         self._hub = hub
         rest_api = (rest.rest, users.users, permissions.permissions, registry.registry)
-        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, pages.pages)
+        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, openid.openid, pages.pages)
         self._control = _application(hub, control.control)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -90,6 +90,7 @@ class Gate:
             fault = self._hub.faults.take(call["path"])
         if fault is None:
             return self._noted(call, self._inside(self._web, environ))
+        environ[FAULT] = fault
         time.sleep(fault.delay)
         if fault.transport and fault.skips_hub and fault.transport not in ("drip", "reset"):
             return _broken(environ, fault.transport, None)

@@ -18,6 +18,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.datastructures import MultiDict
 
 from .current import hub
+from .faults import FAULT, Fault
+from .issuing import id_token_for, token_answer
 from .scopes import Scope, UnknownScope, default_scope, read_scope
 from .services import Service
 from .tokens import Code, Grant
@@ -25,6 +27,9 @@ from .tokens import Code, Grant
 grants = Blueprint("grants", __name__, url_prefix="/api/rest/oauth2")
 
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+# Whether a renewal gives a new id token is not written down.
+REFRESH_GIVES_ID_TOKEN = False
 
 # Hub's library 1.0.41 says 403. Its documentation gives no status.
 UNAUTHORIZED_CLIENT_STATUS = 403
@@ -175,7 +180,7 @@ def _authorization_code(parameters: MultiDict[str, str], client: Client) -> dict
     if hub.clock() > code.expires_at or code.grant.revoked or redirect_uri != code.redirect_uri:
         refuse("Invalid authorization code")
     _check_verifier(code, parameters.get("code_verifier"))
-    return hub.answer(code.grant)
+    return _answer(code.grant)
 
 
 def _check_verifier(code: Code, verifier: str | None) -> None:
@@ -210,7 +215,7 @@ def _refresh_token(parameters: MultiDict[str, str], client: Client) -> dict[str,
         refuse("The owner of the refresh token is banned")
     scope = _narrowed(grant, parameters.get("scope"))
     token.replaced = hub.rotate
-    return hub.answer(grant, refresh_token=hub.rotate, scope=scope)
+    return _answer(grant, refresh_token=hub.rotate, scope=scope, id_token=REFRESH_GIVES_ID_TOKEN)
 
 
 def _narrowed(grant: Grant, text: str | None) -> Scope:
@@ -234,7 +239,7 @@ def _client_credentials(parameters: MultiDict[str, str], client: Client) -> dict
     if not client.service.trusted:
         raise Refusal(UNAUTHORIZED_CLIENT_STATUS, "unauthorized_client", "Service is not verified")
     text = parameters.get("scope")
-    return hub.answer(Grant(None, client.service.id, _scope(text) if text else default_scope(client.service.id)))
+    return _answer(Grant(None, client.service.id, _scope(text) if text else default_scope(client.service.id)))
 
 
 def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]:
@@ -248,7 +253,19 @@ def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]
     user = hub.people.users.get(username)
     if user is None or user.banned or not user.has_password(password):
         refuse("Invalid resource owner credentials")
-    return hub.answer(Grant(user.id, client.service.id, scope, access_type == "offline"))
+    grant = Grant(user.id, client.service.id, scope, access_type == "offline", auth_time=int(hub.clock()))
+    return _answer(grant)
+
+
+def _answer(grant: Grant, **parts: Any) -> dict[str, Any]:
+    answer = token_answer(hub, grant, **parts)
+    fault: Fault | None = request.environ.get(FAULT)
+    if "id_token" not in answer or fault is None or fault.id_token is None:
+        return answer
+    if fault.id_token == "missing":
+        del answer["id_token"]
+        return answer
+    return {**answer, "id_token": id_token_for(hub, grant, fault.id_token)}
 
 
 def _scope(text: str) -> Scope:

@@ -13,6 +13,8 @@ from flask import Flask
 
 from .faults import Faults
 from .gate import Gate
+from .id_tokens import IdTokens
+from .issuing import token_answer
 from .people import People, Project, User
 from .scopes import Scope, default_scope, read_scope
 from .seed import DEMO_PERMISSIONS, seed
@@ -102,6 +104,7 @@ class DevHub:
         self.people = People()
         self.sessions = Sessions(clock=self.clock)
         self.store = TokenStore(classic=tokens == "classic", clock=self.clock)
+        self.id_tokens = IdTokens()
         self.faults = Faults()
         self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
         self.service = Service(
@@ -170,7 +173,9 @@ class DevHub:
     def grant(self, login: str, scope: str | None = None, *, offline: bool = True) -> dict[str, Any]:
         """What the token endpoint would answer to this user's code. ``scope`` defaults to Hub and the service."""
         with self.lock:
-            return self.answer(Grant(self.user(login).id, self.service.id, self._scope(scope), offline))
+            grant = Grant(self.user(login).id, self.service.id, self._scope(scope), offline)
+            grant.auth_time = int(self.clock())
+            return token_answer(self, grant)
 
     def token_for(self, login: str, scope: str | None = None, life: int = 3600) -> str:
         """An access token of this user, good for ``life`` seconds, without a round trip."""
@@ -195,14 +200,10 @@ class DevHub:
         with self.lock:
             self.store.signer.rotate()
 
-    def answer(self, grant: Grant, *, refresh_token: bool = True, scope: Scope | None = None) -> dict[str, Any]:
-        """A token answer. What does not apply is absent, as in Hub's."""
-        token = self.store.access_for(grant, life=self.token_life, scope=scope)
-        answer: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": token.life}
-        answer["scope"] = token.scope.text
-        if grant.offline and refresh_token:
-            answer["refresh_token"] = self.store.refresh_for(grant)
-        return answer
+    def rotate_id_token_key(self) -> None:
+        """Id tokens are signed with a new key from now on, and the old one is no longer published."""
+        with self.lock:
+            self.id_tokens.rotate()
 
     def _scope(self, text: str | None) -> Scope:
         return read_scope(text, self.people) if text else default_scope(self.service.id)

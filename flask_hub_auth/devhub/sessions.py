@@ -24,6 +24,7 @@ MOST_SESSIONS = 10_000
 class Session:
     """One browser's login.
 
+    ``signed_in_at`` is the moment of the password.
     ``fresh_login`` and ``fresh_consent`` hold the query of the authorization request that the person has just
     answered: ``request_credentials=required`` and ``approval_prompt=force`` ask once, not for ever.
     """
@@ -31,6 +32,7 @@ class Session:
     user: User
     remembered: bool
     seen: float
+    signed_in_at: float
     csrf_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     fresh_login: str | None = None
     fresh_consent: str | None = None
@@ -60,7 +62,8 @@ class Sessions:
         """Signs in: a new value each time, so that a cookie planted before the login is worth nothing after it."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
         value = secrets.token_urlsafe(32)
-        session = Session(user, remember, self._clock())
+        now = self._clock()
+        session = Session(user, remember, seen=now, signed_in_at=now)
         self._sessions[value] = session
         if len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]

@@ -33,7 +33,8 @@ Entry = TypeVar("Entry")
 class Grant:
     """What a person (or a service, without ``user_id``) once allowed: everything issued since hangs on it.
 
-    Revoking it revokes all of its access and refresh tokens (a "family" in RFC 9700 section 4.14).
+    Revoking it revokes all of its access and refresh tokens (a "family" in RFC 9700 section 4.14). ``auth_time`` is
+    when the person gave the password, in epoch seconds; it and ``nonce`` are for the id token.
     """
 
     user_id: str | None
@@ -41,6 +42,8 @@ class Grant:
     scope: Scope
     offline: bool = False
     pkce: bool = False
+    nonce: str | None = None
+    auth_time: int | None = None
     revoked: bool = False
 
 
@@ -160,8 +163,11 @@ class TokenStore:
     def code(self, value: str) -> Code | None:
         return self._codes.get(value)
 
-    def check(self, value: str, audience: str) -> AccessToken:
-        """The access or permanent token, if it is good for the service ``audience``. Raises BadToken."""
+    def check(self, value: str, audience: str | None) -> AccessToken:
+        """The access or permanent token, if it is good, and for the service ``audience`` if one is named.
+
+        Raises BadToken.
+        """
         token = self._access.get(value) or self._permanent.get(value)
         if token is None:
             known = value.count(".") >= 4 and ";" in value
@@ -172,7 +178,7 @@ class TokenStore:
             raise BadToken("invalid_grant", f"Token expired. It was granted {times}")
         if token.grant.revoked:
             raise BadToken("invalid_grant", "Token is invalid, expired, revoked or was issued to another client")
-        if audience not in token.scope.services:
+        if audience is not None and audience not in token.scope.services:
             granted = ", ".join(token.scope.services)
             raise BadToken("invalid_scope", f"Token is granted for [{granted}] and can't be used for {audience}")
         return token
