@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from flask import Flask
+from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
 from . import authorization, control, grants, openid, pages, permissions, registry, rest, users
@@ -102,6 +103,7 @@ class Gate:
             return Response.from_app(app, environ, buffered=True)
 
     def _noted(self, call: dict[str, Any], answer: Response) -> Response:
+        answer.headers.setdefault("Date", http_date(self._hub.clock()))
         with self._hub.lock:
             call["status"] = answer.status_code
         return answer

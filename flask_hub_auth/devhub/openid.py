@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, abort, jsonify
 
 from .caller import RestError, bearer
 from .current import hub
@@ -17,6 +17,13 @@ openid = Blueprint("openid", __name__)
 NOBODY = (401, "invalid_token", "Token is invalid, expired, revoked or was issued to another client")
 
 
+@openid.before_request
+def be_there() -> None:
+    """404 at a Hub that is older than OpenID Connect."""
+    if not hub.options.openid:
+        abort(404)
+
+
 @openid.get("/.well-known/openid-configuration")
 @openid.get("/api/rest/oauth2/.well-known/openid-configuration", endpoint="second_place")
 def discovery() -> Response:
@@ -24,7 +31,7 @@ def discovery() -> Response:
     rest = f"{hub.url}/api/rest/oauth2"
     return jsonify(
         {
-            "issuer": hub.url,
+            "issuer": hub.issuer,
             "authorization_endpoint": f"{rest}/auth",
             "token_endpoint": f"{rest}/token",
             "userinfo_endpoint": f"{rest}/userinfo",
