@@ -14,7 +14,8 @@ Where to read what:
     hub.py            DevHub: the above together, and what tests do to it
     asked.py          what an authorization request asks for
     authorization.py  /oauth2/auth, the login form, the consent form
-    grants.py         /oauth2/token
+    grants.py         /oauth2/token; issuing.py: what it answers when all is well
+    openid.py         discovery, keys, userinfo; id_tokens.py: how an id token is signed, and how it can be wrong
     rest.py           what Hub's REST tells everybody; caller.py: who asks; answers.py: what answers look like,
                       with fields.py and query.py for the parameters of these names
     users.py          users/me, other users, groups, permanent tokens

@@ -10,7 +10,7 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from .current import hub
-from .scopes import Scope, UnknownScope, read_scope
+from .scopes import Scope, UnknownScope
 from .services import Service
 
 CREDENTIALS = ("default", "skip", "silent", "required", "silent_logout")
@@ -42,13 +42,12 @@ class Return:
     fragment: bool
 
     def response(self, **fields: str | int | None) -> Response:
-        """302 with the fields that are not None, ``state`` unchanged, and ``iss`` (RFC 9207)."""
-        fields = {**fields, "state": self.state, "iss": hub.url if hub.iss else None}
+        """A redirect with the fields that are not None, ``state`` unchanged, and ``iss`` (RFC 9207)."""
+        fields = {**fields, "state": self.state, "iss": hub.issuer if hub.options.iss else None}
         answer = urlencode({name: value for name, value in fields.items() if value is not None}, quote_via=quote)
         mark = "#" if self.fragment else "&" if "?" in self.redirect_uri else "?"
-        return Response(
-            status=302, headers={"Location": f"{self.redirect_uri}{mark}{answer}", "Cache-Control": "no-store"}
-        )
+        headers = {"Location": f"{self.redirect_uri}{mark}{answer}", "Cache-Control": "no-store"}
+        return Response(status=hub.options.redirect_status, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,8 @@ class Asked:
     challenge: str | None
     challenge_method: str
     force_consent: bool
+    nonce: str | None
+    max_age: int | None
 
     def refuse(self, error: str, description: str) -> SendBack:
         return SendBack(self.back, error, description)
@@ -97,9 +98,6 @@ def read(args: MultiDict[str, str]) -> Asked:
         if len(args.getlist(name)) > 1:
             raise SendBack(back, "invalid_request", f"Parameter '{name}' is passed more than once")
     _check_response_type(args, service, back)
-    credentials = args.get("request_credentials", "default")
-    if credentials not in CREDENTIALS:
-        raise SendBack(back, "invalid_request", "Parameter 'request_credentials' is none of " + ", ".join(CREDENTIALS))
     access_type = args.get("access_type", "online")
     if access_type not in ("online", "offline"):
         raise SendBack(back, "invalid_request", "Parameter 'access_type' is none of online, offline")
@@ -110,11 +108,13 @@ def read(args: MultiDict[str, str]) -> Asked:
         service=service,
         scope=scope,
         response_type=args["response_type"],
-        credentials=credentials,
+        credentials=_read_credentials(args, back),
         offline=access_type == "offline" or "offline_access" in scope,
-        challenge=args.get("code_challenge"),
+        challenge=args.get("code_challenge") if hub.options.pkce else None,
         challenge_method=args.get("code_challenge_method", "plain"),
         force_consent=args.get("approval_prompt") == "force",
+        nonce=args.get("nonce"),
+        max_age=_read_max_age(args, back),
     )
 
 
@@ -133,7 +133,33 @@ def _check_response_type(args: MultiDict[str, str], service: Service, back: Retu
         raise SendBack(back, "response_type_not_allowed", f"The service {service.name} does not allow this flow")
 
 
+def _read_credentials(args: MultiDict[str, str], back: Return) -> str:
+    """One of CREDENTIALS, or ``none``, which is OpenID Connect's ``prompt``: as ``silent``, but never the guest.
+
+    What Hub makes of ``prompt`` is not written down; ``login``, which YouTrack Mobile sends, is taken for ``required``.
+    """
+    credentials, prompt = args.get("request_credentials", "default"), args.get("prompt", "").split()
+    if credentials not in CREDENTIALS:
+        raise SendBack(back, "invalid_request", "Parameter 'request_credentials' is none of " + ", ".join(CREDENTIALS))
+    if not hub.options.prompt:
+        return credentials
+    if "none" in prompt:
+        return "none"
+    return "required" if "login" in prompt else credentials
+
+
+def _read_max_age(args: MultiDict[str, str], back: Return) -> int | None:
+    text = args.get("max_age", "")
+    if not text or not hub.options.max_age:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise SendBack(back, "invalid_request", "Parameter 'max_age' is no number of seconds")
+    return int(text[:9])
+
+
 def _check_challenge(args: MultiDict[str, str], service: Service, back: Return) -> None:
+    if not hub.options.pkce:
+        return
     challenge = args.get("code_challenge")
     if challenge is None:
         if "code_challenge_method" in args:
@@ -151,6 +177,6 @@ def _read_scope(args: MultiDict[str, str], back: Return) -> Scope:
     if not args.get("scope", "").strip():
         raise SendBack(back, "invalid_request", "Parameter 'scope' is required")
     try:
-        return read_scope(args["scope"], hub.people, strict=hub.strict_scope)
+        return hub.read_scope(args["scope"])
     except UnknownScope as unknown:
         raise SendBack(back, "invalid_scope", f"Scope {unknown} doesn't match any Service") from None

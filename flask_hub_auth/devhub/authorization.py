@@ -10,15 +10,16 @@ from flask import Blueprint, Response, abort, request
 from . import pages
 from .asked import Asked, ErrorPage, SendBack, read
 from .current import here, hub, parsed_query, raw_query
+from .issuing import token_answer
 from .people import User
 from .scopes import Scope
 from .sessions import Session
 from .tokens import Grant
 
-authorization = Blueprint("authorization", __name__, url_prefix="/api/rest/oauth2")
+# The text of Hub's library 1.0.41.
+DENIED = "The resource owner or authorization server denied the request"
 
-# Hub's own error for ``silent`` where guests are banned is not written down.
-SILENT_ERROR = "access_denied"
+authorization = Blueprint("authorization", __name__, url_prefix="/api/rest/oauth2")
 
 
 @authorization.app_errorhandler(ErrorPage)
@@ -43,8 +44,8 @@ def authorize() -> Response:
         return _signed_out(asked.back.response())
     if asked.credentials == "required" and not (session and session.fresh_login == parsed_query()):
         return _signed_out(_see(here("pages.login", raw_query())))
-    if session is None:
-        return _without_session(asked)
+    if session is None or _is_too_old(asked, session):
+        return _without_session(asked, stranger=session is None)
     if session.user.banned:
         return _signed_out(
             asked.back.response(error="access_denied", error_description=f"User {session.user.login} is banned")
@@ -52,13 +53,20 @@ def authorize() -> Response:
     return _as_person(asked, session)
 
 
-def _without_session(asked: Asked) -> Response:
-    """What ``request_credentials`` says about somebody who is not signed in."""
+def _is_too_old(asked: Asked, session: Session) -> bool:
+    """Whether the password of this session was given longer ago than ``max_age``, and not for this request."""
+    if asked.max_age is None or session.fresh_login == parsed_query():
+        return False
+    return hub.clock() - session.signed_in_at > asked.max_age or asked.max_age == 0
+
+
+def _without_session(asked: Asked, *, stranger: bool) -> Response:
+    """What ``request_credentials`` says about somebody who is not signed in, or was so too long ago."""
     guest = hub.people.users["guest"]
-    if asked.credentials in ("skip", "silent") and not guest.banned:
+    if stranger and asked.credentials in ("skip", "silent") and not guest.banned:
         return _granted(asked, guest, asked.scope)
-    if asked.credentials == "silent":
-        raise asked.refuse(SILENT_ERROR, "The resource owner or authorization server denied the request")
+    if asked.credentials in ("silent", "none"):
+        raise asked.refuse(hub.options.silent_error, DENIED)
     return _see(here("pages.login", raw_query()))
 
 
@@ -68,22 +76,30 @@ def _as_person(asked: Asked, session: Session) -> Response:
         answers = session.user.approved.get(asked.service.id, {})
         confirmed = session.fresh_consent == parsed_query()
         if not answers.keys() >= set(scope.services) or (asked.force_consent and not confirmed):
-            if asked.credentials == "silent":
-                raise asked.refuse(SILENT_ERROR, "The resource owner or authorization server denied the request")
+            if asked.credentials in ("silent", "none"):
+                raise asked.refuse(hub.options.silent_error, DENIED)
             return _see(here("pages.consent", raw_query()))
         # What was approved may be less than what is asked for.
         scope = scope.only({service for service, yes in answers.items() if yes})
     if asked.scope.services and not scope.services:
-        raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
+        raise asked.refuse("access_denied", DENIED)
     session.fresh_login = session.fresh_consent = None
-    return _granted(asked, session.user, scope)
+    return _granted(asked, session.user, scope, session.signed_in_at)
 
 
-def _granted(asked: Asked, user: User, scope: Scope) -> Response:
-    grant = Grant(user.id, asked.service.id, scope, asked.offline, pkce=asked.challenge is not None)
+def _granted(asked: Asked, user: User, scope: Scope, signed_in_at: float | None = None) -> Response:
+    grant = Grant(
+        user.id,
+        asked.service.id,
+        scope,
+        asked.offline,
+        pkce=asked.challenge is not None,
+        nonce=asked.nonce,
+        auth_time=None if signed_in_at is None else int(signed_in_at),
+    )
     if asked.response_type == "token":
         # Implicit: no refresh token, whatever was asked.
-        return asked.back.response(**hub.answer(grant, refresh_token=False))
+        return asked.back.response(**token_answer(hub, grant, refresh_token=False, id_token=False))
     code = hub.store.code_for(
         grant, redirect_uri=asked.back.redirect_uri, challenge=asked.challenge, challenge_method=asked.challenge_method
     )
@@ -121,7 +137,7 @@ def interactive_consent() -> Response:
     check_csrf(session)
     approved = set(request.form.getlist("service")) & set(asked.scope.services)
     if request.form.get("decision") != "approve" or not approved:
-        raise asked.refuse("access_denied", "The resource owner or authorization server denied the request")
+        raise asked.refuse("access_denied", DENIED)
     answers = session.user.approved.setdefault(asked.service.id, {})
     answers.update({service: service in approved for service in asked.scope.services})
     session.fresh_consent = parsed_query()

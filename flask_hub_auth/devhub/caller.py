@@ -11,7 +11,7 @@ from flask import request
 from .current import hub
 from .people import User
 from .services import HUB_ID, Service
-from .tokens import BadToken
+from .tokens import AccessToken, BadToken
 
 # Hub's answer for a service's own token where a person is wanted is not written down.
 SERVICE_INSTEAD_OF_USER = (404, "Not Found", "The token belongs to a service, not to a user")
@@ -76,19 +76,28 @@ def caller() -> Caller:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "basic":
         return Caller(_by_password(value))
-    if scheme.lower() != "bearer":
-        raise RestError(401, "invalid_request", "Authorization header is not Bearer or Basic")
-    try:
-        grant = hub.store.check(value.strip(), HUB_ID).grant
-    except BadToken as bad:
-        # The texts are those of Hub's library 1.0.41, the status is today's.
-        raise RestError(401, bad.error, bad.description) from None
+    grant = bearer(HUB_ID).grant
     if grant.user_id is None:
         return Caller(None, hub.people.services.get(grant.service_id))
     user = hub.people.user_by_id(grant.user_id)
     if user is None:
         raise RestError(401, "invalid_grant", "Invalid token data")
     return Caller(user)
+
+
+def bearer(audience: str | None = None) -> AccessToken:
+    """The token of the header. Raises RestError 401 where it is not good, or not for the service ``audience``."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise RestError(401, "Unauthorized", NOT_LOGGED_IN)
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise RestError(401, "invalid_request", "Authorization header is not Bearer or Basic")
+    try:
+        return hub.store.check(value.strip(), audience)
+    except BadToken as bad:
+        # The texts are those of Hub's library 1.0.41, the status is today's.
+        raise RestError(401, bad.error, bad.description) from None
 
 
 def _by_password(value: str) -> User:

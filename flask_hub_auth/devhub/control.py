@@ -7,7 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from .caller import RestError
 from .current import hub
+from .registry import read_body, set_fields
 
 control = Blueprint("control", __name__, url_prefix="/__dev__")
 
@@ -64,10 +66,57 @@ def update_user(login: str) -> tuple[str, int]:
     return DONE
 
 
+@control.post("/keys")
+def rotate_id_token_key() -> tuple[str, int]:
+    """Id tokens are signed with a new key, and the old one is no longer published."""
+    hub.id_tokens.rotate()
+    return DONE
+
+
+@control.get("/options")
+def options() -> Response:
+    """How this Hub behaves now, see ``options.py``."""
+    return jsonify(hub.options.as_dict())
+
+
+@control.post("/options")
+def change_options() -> tuple[str, int]:
+    """Changes what is given."""
+    try:
+        hub.change(**_json())
+    except ValueError as error:
+        abort(400, str(error))
+    return DONE
+
+
+@control.post("/services/<service_id>")
+def change_service(service_id: str) -> tuple[str, int]:
+    """Changes what is given: the fields of Hub's REST, ``redirectUris`` or ``pkceRequired``, ``secret`` too."""
+    service = hub.people.services.get(service_id)
+    if service is None:
+        abort(404, f"no service {service_id!r}; there are {', '.join(hub.people.services)}")
+    try:
+        fields = read_body()
+        if fields.pop("id", service_id) != service_id:
+            abort(400, "the id of a service does not change")
+        set_fields(service, fields)
+    except RestError as error:
+        abort(400, error.description)
+    return DONE
+
+
 @control.post("/expire")
 def expire() -> tuple[str, int]:
     """All access tokens have expired."""
     hub.expire()
+    return DONE
+
+
+@control.post("/sign_out/<login>")
+def sign_out(login: str) -> tuple[str, int]:
+    """This user is signed out of Hub in every browser; tokens stay."""
+    _must_exist(login)
+    hub.sign_out(login)
     return DONE
 
 

@@ -9,9 +9,14 @@ from typing import Any, Literal, get_args
 
 from werkzeug.wrappers import Response
 
+from .id_tokens import WrongIdToken
+
 Transport = Literal["refuse", "hang", "drip", "reset", "endless"]
 
 LONGEST_DELAY = 600
+
+# Where the fault of a request is found by the part of Hub that answers it all the same.
+FAULT = "devhub.fault"
 
 
 @dataclass(slots=True)
@@ -20,7 +25,8 @@ class Fault:
 
     ``delay`` is seconds before the answer. With any of ``status``, ``body`` and ``headers`` the answer is made of
     them, without them Hub's own comes. ``times`` counts the requests it is for; without it, until it is deleted.
-    ``transport`` breaks the connection, see ``serving.py``.
+    ``transport`` breaks the connection, see ``serving.py``. ``id_token`` makes the id token of the answer wrong in
+    this way, where Hub gives one.
     """
 
     path: str
@@ -30,6 +36,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
     transport: Transport | None = None
+    id_token: WrongIdToken | None = None
 
     @property
     def skips_hub(self) -> bool:
@@ -91,6 +98,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "times": (lambda value: value is None or (_is_number(value, int) and value >= 1), "a number from 1"),
     "transport": (lambda value: value is None or value in get_args(Transport), f"one of {get_args(Transport)}"),
+    "id_token": (lambda value: value is None or value in get_args(WrongIdToken), f"one of {get_args(WrongIdToken)}"),
 }
 
 

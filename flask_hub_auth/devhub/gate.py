@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from flask import Flask
+from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
-from . import authorization, control, grants, pages, permissions, registry, rest, users
-from .faults import Transport
+from . import authorization, control, grants, openid, pages, permissions, registry, rest, users
+from .faults import FAULT, Transport
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -46,7 +47,7 @@ class Gate:
     def __init__(self, hub: DevHub) -> None:
         self._hub = hub
         rest_api = (rest.rest, users.users, permissions.permissions, registry.registry)
-        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, pages.pages)
+        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, openid.openid, pages.pages)
         self._control = _application(hub, control.control)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -90,6 +91,7 @@ class Gate:
             fault = self._hub.faults.take(call["path"])
         if fault is None:
             return self._noted(call, self._inside(self._web, environ))
+        environ[FAULT] = fault
         time.sleep(fault.delay)
         if fault.transport and fault.skips_hub and fault.transport not in ("drip", "reset"):
             return _broken(environ, fault.transport, None)
@@ -101,6 +103,7 @@ class Gate:
             return Response.from_app(app, environ, buffered=True)
 
     def _noted(self, call: dict[str, Any], answer: Response) -> Response:
+        answer.headers.setdefault("Date", http_date(self._hub.clock()))
         with self._hub.lock:
             call["status"] = answer.status_code
         return answer

@@ -18,7 +18,9 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.datastructures import MultiDict
 
 from .current import hub
-from .scopes import Scope, UnknownScope, default_scope, read_scope
+from .faults import FAULT, Fault
+from .issuing import id_token_for, token_answer
+from .scopes import Scope, UnknownScope, default_scope
 from .services import Service
 from .tokens import Code, Grant
 
@@ -26,8 +28,8 @@ grants = Blueprint("grants", __name__, url_prefix="/api/rest/oauth2")
 
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
-# Hub's library 1.0.41 says 403. Its documentation gives no status.
-UNAUTHORIZED_CLIENT_STATUS = 403
+# Where Hub's own library of 2015 pointed at.
+ERROR_PAGE = "http://confluence.jetbrains.com/display/HUBD/OAuth+2.0+Errors#token."
 
 
 class Refusal(Exception):
@@ -37,12 +39,14 @@ class Refusal(Exception):
         self.status, self.error, self.description = status, error, description
 
     def response(self) -> Response:
-        body = {
+        body: dict[str, Any] = {
             "error": self.error,
             "error_code": self.status,
             "error_description": self.description,
             "error_developer_message": self.description,
         }
+        if hub.options.error_uri:
+            body["error_uri"] = ERROR_PAGE + self.error
         response = jsonify(body)
         response.status_code = self.status
         return response
@@ -60,8 +64,9 @@ def token() -> Response:
         response = jsonify(_grant(_parameters()))
     except Refusal as refusal:
         response = refusal.response()
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Pragma"] = "no-cache"
+    if hub.options.no_store:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Pragma"] = "no-cache"
     return response
 
 
@@ -138,14 +143,14 @@ class Client:
         """Raises Refusal where this flow is switched off for the service."""
         if not flow:
             raise Refusal(
-                UNAUTHORIZED_CLIENT_STATUS,
+                hub.options.disabled_grant_status,
                 "unauthorized_client",
                 "The authenticated client is not authorized to use this authorization grant type",
             )
 
 
 def _basic_pairs(header: str) -> list[tuple[str | None, str | None]]:
-    """Id and secret as they are, as Hub documents it, and URL-decoded, as RFC 6749 section 2.3.1 has it."""
+    """Id and secret as they are, as Hub documents it, or URL-decoded, as RFC 6749 section 2.3.1 has it."""
     scheme, _, value = header.partition(" ")
     try:
         text = base64.b64decode(value.strip(), validate=True).decode()
@@ -154,7 +159,10 @@ def _basic_pairs(header: str) -> list[tuple[str | None, str | None]]:
     if scheme.lower() != "basic" or ":" not in text:
         raise Refusal(401, "invalid_client", "Invalid authorization header")
     service_id, _, secret = text.partition(":")
-    return [(service_id, secret), (unquote_plus(service_id), unquote_plus(secret))]
+    pairs: dict[str, list[tuple[str | None, str | None]]]
+    raw, encoded = (service_id, secret), (unquote_plus(service_id), unquote_plus(secret))
+    pairs = {"raw": [raw], "encoded": [encoded], "either": [raw, encoded]}
+    return pairs[hub.options.basic]
 
 
 def _authorization_code(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]:
@@ -175,12 +183,12 @@ def _authorization_code(parameters: MultiDict[str, str], client: Client) -> dict
     if hub.clock() > code.expires_at or code.grant.revoked or redirect_uri != code.redirect_uri:
         refuse("Invalid authorization code")
     _check_verifier(code, parameters.get("code_verifier"))
-    return hub.answer(code.grant)
+    return _answer(code.grant)
 
 
 def _check_verifier(code: Code, verifier: str | None) -> None:
     """RFC 7636 section 4.6; a verifier without a challenge is refused too (RFC 9700 section 4.8, PKCE downgrade)."""
-    if code.challenge is None and verifier is None:
+    if not hub.options.pkce or (code.challenge is None and verifier is None):
         return
     if code.challenge is None or verifier is None or not VERIFIER.fullmatch(verifier):
         refuse("Invalid code verifier")
@@ -209,8 +217,8 @@ def _refresh_token(parameters: MultiDict[str, str], client: Client) -> dict[str,
     if owner is None or owner.banned:
         refuse("The owner of the refresh token is banned")
     scope = _narrowed(grant, parameters.get("scope"))
-    token.replaced = hub.rotate
-    return hub.answer(grant, refresh_token=hub.rotate, scope=scope)
+    token.replaced = hub.rotate and not hub.options.keeps_replaced
+    return _answer(grant, refresh_token=hub.rotate, scope=scope, id_token=hub.options.refresh_gives_id_token)
 
 
 def _narrowed(grant: Grant, text: str | None) -> Scope:
@@ -232,9 +240,9 @@ def _client_credentials(parameters: MultiDict[str, str], client: Client) -> dict
     client.authenticate()
     client.must_be_allowed(client.service.client_credentials_flow)
     if not client.service.trusted:
-        raise Refusal(UNAUTHORIZED_CLIENT_STATUS, "unauthorized_client", "Service is not verified")
+        raise Refusal(hub.options.disabled_grant_status, "unauthorized_client", "Service is not verified")
     text = parameters.get("scope")
-    return hub.answer(Grant(None, client.service.id, _scope(text) if text else default_scope(client.service.id)))
+    return _answer(Grant(None, client.service.id, _scope(text) if text else default_scope(client.service.id)))
 
 
 def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]:
@@ -248,11 +256,23 @@ def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]
     user = hub.people.users.get(username)
     if user is None or user.banned or not user.has_password(password):
         refuse("Invalid resource owner credentials")
-    return hub.answer(Grant(user.id, client.service.id, scope, access_type == "offline"))
+    grant = Grant(user.id, client.service.id, scope, access_type == "offline", auth_time=int(hub.clock()))
+    return _answer(grant)
+
+
+def _answer(grant: Grant, **parts: Any) -> dict[str, Any]:
+    answer = token_answer(hub, grant, **parts)
+    fault: Fault | None = request.environ.get(FAULT)
+    if "id_token" not in answer or fault is None or fault.id_token is None:
+        return answer
+    if fault.id_token == "missing":
+        del answer["id_token"]
+        return answer
+    return {**answer, "id_token": id_token_for(hub, grant, access_token=answer["access_token"], wrong=fault.id_token)}
 
 
 def _scope(text: str) -> Scope:
     try:
-        return read_scope(text, hub.people, strict=hub.strict_scope)
+        return hub.read_scope(text)
     except UnknownScope as unknown:
         raise Refusal(400, "invalid_scope", f"Scope {unknown} doesn't match any Service") from None

@@ -13,6 +13,9 @@ from flask import Flask
 
 from .faults import Faults
 from .gate import Gate
+from .id_tokens import IdTokens
+from .issuing import token_answer
+from .options import Option, Options
 from .people import People, Project, User
 from .scopes import Scope, default_scope, read_scope
 from .seed import DEMO_PERMISSIONS, seed
@@ -45,24 +48,19 @@ class DevHub:
         None makes the service a public client, which has to use PKCE.
     ``trusted``
         False shows a consent page, as Hub does for a service that is not trusted.
-    ``rotate``
-        True gives a new refresh token at each renewal and revokes the whole family when an old one comes back.
-        Hub's documentation allows both; the default is what was seen: no rotation, no refresh token in the answer.
     ``guest``
         False bans the guest.
-    ``tokens``
-        ``classic``: signed, checked offline. ``opaque``: what today's Hubs are said to issue.
-    ``gives_secrets``
-        False registers services without a secret, which are public clients, as a Hub of 2026 was seen to do.
-    ``serves_permissions``
-        False answers 404 at the permission cache: newer YouTracks keep it themselves (``own_permissions``).
     ``clock``
         A callable that gives epoch seconds.
 
-    The others settle what nobody has written down: ``invalid_grant_status`` (Hub's library 1.0.41 says 403, RFC 6749
-    section 5.2 says 400), ``iss`` (RFC 9207's parameter in authorization answers), ``strict_scope`` (refuse a scope
-    of which only a part is known).
+    The others are ``options.Options``; those that are attributes here too can be set.
     """
+
+    token_life = Option[int]()
+    rotate = Option[bool]()
+    invalid_grant_status = Option[Literal[400, 403]]()
+    gives_secrets = Option[bool]()
+    serves_permissions = Option[bool]()
 
     def __init__(
         self,
@@ -74,34 +72,20 @@ class DevHub:
         home_url: str | None = None,
         redirect_uris: Iterable[str] = REDIRECT_URIS,
         trusted: bool = True,
-        token_life: int = 3600,
-        rotate: bool = False,
         guest: bool = True,
-        tokens: Literal["classic", "opaque"] = "classic",
-        invalid_grant_status: Literal[400, 403] = 403,
-        iss: bool = True,
-        strict_scope: bool = False,
-        gives_secrets: bool = True,
-        serves_permissions: bool = True,
         clock: Callable[[], float] | None = None,
+        **options: Any,
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"url must be Hub's base, with its path, got {url!r}. Example: {IN_MEMORY_URL}")
-        if tokens not in ("classic", "opaque"):
-            raise ValueError(f"tokens must be 'classic' or 'opaque', got {tokens!r}")
         self.url = url.rstrip("/")
-        self.token_life = token_life
-        self.rotate = rotate
-        self.invalid_grant_status = invalid_grant_status
-        self.iss = iss
-        self.strict_scope = strict_scope
-        self.gives_secrets = gives_secrets
-        self.serves_permissions = serves_permissions
-        self.clock = clock or time.time
+        self.options = Options().changed(options)
+        self._clock = clock or time.time
         self.lock = threading.RLock()
         self.people = People()
-        self.sessions = Sessions(clock=self.clock)
-        self.store = TokenStore(classic=tokens == "classic", clock=self.clock)
+        self.sessions = Sessions(self)
+        self.store = TokenStore(self)
+        self.id_tokens = IdTokens()
         self.faults = Faults()
         self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
         self.service = Service(
@@ -120,6 +104,20 @@ class DevHub:
     def path(self) -> str:
         """Where Hub is on its host: ``/hub``, or nothing."""
         return urlsplit(self.url).path
+
+    @property
+    def issuer(self) -> str:
+        """What this Hub calls itself in id tokens and discovery."""
+        return self.options.issuer or self.url
+
+    def clock(self) -> float:
+        """Epoch seconds, as this Hub believes."""
+        return self._clock() + self.options.clock_skew
+
+    def change(self, **options: Any) -> None:
+        """Sets these of ``options.Options``. Raises ValueError, in a sentence, for one that makes no sense."""
+        with self.lock:
+            self.options = self.options.changed(options)
 
     @property
     def service_id(self) -> str:
@@ -167,10 +165,17 @@ class DevHub:
         with self.lock:
             self.store.revoke_user(self.user(login).id)
 
+    def sign_out(self, login: str) -> None:
+        """Ends this user's sessions at Hub, in every browser; codes and tokens stay good."""
+        with self.lock:
+            self.sessions.end_all_of(self.user(login))
+
     def grant(self, login: str, scope: str | None = None, *, offline: bool = True) -> dict[str, Any]:
         """What the token endpoint would answer to this user's code. ``scope`` defaults to Hub and the service."""
         with self.lock:
-            return self.answer(Grant(self.user(login).id, self.service.id, self._scope(scope), offline))
+            grant = Grant(self.user(login).id, self.service.id, self._scope(scope), offline)
+            grant.auth_time = int(self.clock())
+            return token_answer(self, grant)
 
     def token_for(self, login: str, scope: str | None = None, life: int = 3600) -> str:
         """An access token of this user, good for ``life`` seconds, without a round trip."""
@@ -195,17 +200,17 @@ class DevHub:
         with self.lock:
             self.store.signer.rotate()
 
-    def answer(self, grant: Grant, *, refresh_token: bool = True, scope: Scope | None = None) -> dict[str, Any]:
-        """A token answer. What does not apply is absent, as in Hub's."""
-        token = self.store.access_for(grant, life=self.token_life, scope=scope)
-        answer: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": token.life}
-        answer["scope"] = token.scope.text
-        if grant.offline and refresh_token:
-            answer["refresh_token"] = self.store.refresh_for(grant)
-        return answer
+    def rotate_id_token_key(self) -> None:
+        """Id tokens are signed with a new key from now on, and the old one is no longer published."""
+        with self.lock:
+            self.id_tokens.rotate()
 
     def _scope(self, text: str | None) -> Scope:
-        return read_scope(text, self.people) if text else default_scope(self.service.id)
+        return self.read_scope(text) if text else default_scope(self.service.id)
+
+    def read_scope(self, text: str) -> Scope:
+        """What a ``scope`` parameter asks for. Raises UnknownScope."""
+        return read_scope(text, self.people, self.options)
 
     # People
 

@@ -51,7 +51,7 @@ def service(service_id: str) -> Response:
 def create() -> Response:
     """Registers a service. The answer holds its secret, this once, where this Hub gives secrets."""
     caller().must("service-create")
-    fields = _body()
+    fields = read_body()
     service_id = fields.pop("id", None) or str(uuid4())
     if not _is_uuid(service_id):
         raise RestError(400, BAD_FIELD, "id is a UUID", "id")
@@ -63,7 +63,7 @@ def create() -> Response:
         # 24 characters of a URL, "-" and "_" too.
         fields = {"secret": secrets.token_urlsafe(18)} | fields
     made = Service(service_id, "")
-    _set(made, fields)
+    set_fields(made, fields)
     hub.add_service(made)
     shown = {"secret": made.secret} if hub.gives_secrets else {}
     return answer({**service_json(made), **shown})
@@ -73,7 +73,7 @@ def create() -> Response:
 def update(service_id: str) -> Response:
     """Changes what is given. Redirect URIs that were refused before are approved by adding them here."""
     who = caller()
-    changed, fields = _service(who, service_id, "service-update"), _body()
+    changed, fields = _service(who, service_id, "service-update"), read_body()
     if changed.id == HUB_ID:
         raise RestError(403, "Forbidden", "Hub's own service is immutable")
     for name in ABOUT_ITSELF & fields.keys():
@@ -81,8 +81,7 @@ def update(service_id: str) -> Response:
             raise RestError(403, "Forbidden", f"{name} is set at creation or by the service itself", name)
     if fields.pop("id", changed.id) != changed.id:
         raise RestError(400, BAD_FIELD, "The id of a service does not change", "id")
-    _set(changed, fields)
-    changed.forget_approved()
+    set_fields(changed, fields)
     return answer(service_json(changed))
 
 
@@ -106,8 +105,8 @@ def _service(who: Caller, service_id: str, key: str) -> Service:
     return found
 
 
-def _body() -> dict[str, Any]:
-    """The fields of the request, each of its type. Unknown ones are refused; what Hub does is not written down."""
+def read_body() -> dict[str, Any]:
+    """The fields of a service, each of its type. Unknown ones are refused; what Hub does is not written down."""
     fields = request.get_json()
     if not isinstance(fields, dict):
         raise RestError(400, BAD_FIELD, "A JSON object is wanted")
@@ -120,13 +119,14 @@ def _body() -> dict[str, Any]:
     return fields
 
 
-def _set(changed: Service, fields: Mapping[str, Any]) -> None:
-    """Raises RestError where the name is another service's."""
+def set_fields(changed: Service, fields: Mapping[str, Any]) -> None:
+    """Changes what is given. Raises RestError where the name is another service's."""
     name = fields.get("name", changed.name)
     if any(each.name == name and each is not changed for each in hub.people.services.values()):
         raise RestError(400, "must-be-unique", f"Service with name {name} already exists", "name")
     for each, value in fields.items():
         setattr(changed, FIELDS[each].attribute, value)
+    changed.forget_approved()
 
 
 @dataclass(frozen=True, slots=True)

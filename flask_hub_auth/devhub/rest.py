@@ -18,7 +18,7 @@ rest = Blueprint("rest", __name__, url_prefix="/api/rest")
 
 
 @rest.app_errorhandler(RestError)
-def refused(error: RestError) -> tuple[Response, int]:
+def refused(error: RestError) -> tuple[Response, int, dict[str, str]]:
     """The error in the fields of Hub's own library."""
     body = {
         "error": error.error,
@@ -28,7 +28,8 @@ def refused(error: RestError) -> tuple[Response, int]:
     }
     if error.field:
         body["error_field"] = error.field
-    return jsonify(body), error.status
+    challenge = hub.options.www_authenticate and error.status == 401
+    return jsonify(body), error.status, {"WWW-Authenticate": 'Bearer realm="Hub"'} if challenge else {}
 
 
 @rest.get("/settings/public")

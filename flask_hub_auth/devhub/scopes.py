@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from .options import Options
 from .people import People
-from .services import HUB_ID
+from .services import HUB_ID, Service
 
 OPENID_WORDS = frozenset({"openid", "profile", "email", "groups", "offline_access"})
 
@@ -43,37 +44,49 @@ class Scope:
         return Scope(tuple(entry for entry in self.entries if entry[1] is None or entry[1] in services))
 
 
-def read_scope(text: str, people: People, *, strict: bool = False) -> Scope:
+def read_scope(text: str, people: People, options: Options) -> Scope:
     """Splits at spaces, then URL-decodes each element once more: JetBrains' clients encode each name first.
 
     A name with a space that was not encoded so is matched greedily (the longest run of words that is a name), since
-    YouTrack Mobile sends ``Hub YouTrack Konnector``. Words that are no name are dropped while anything else matches;
-    ``strict`` refuses them. Nobody has written down which of the two Hub does.
+    YouTrack Mobile sends ``Hub YouTrack Konnector``. Words that are no name are dropped while anything else matches,
+    unless this Hub is ``strict_scope``. Raises UnknownScope.
     """
     words = text.split()
     entries: list[tuple[str, str | None]] = []
     unknown: list[str] = []
     while words:
-        entry, length = _longest_match(words, people)
+        entry, length = _longest_match(words, people, options)
         if entry is None:
             unknown.append(words[0])
         elif entry not in entries:
             entries.append(entry)
         del words[:length]
-    if unknown and (strict or not entries):
+    if unknown and (options.strict_scope or not entries):
         raise UnknownScope(unquote_plus(unknown[0]))
     return Scope(tuple(entries))
 
 
-def _longest_match(words: list[str], people: People) -> tuple[tuple[str, str | None] | None, int]:
-    if words[0] in OPENID_WORDS:
+def _longest_match(words: list[str], people: People, options: Options) -> tuple[tuple[str, str | None] | None, int]:
+    if options.openid and words[0] in OPENID_WORDS:
         return (words[0], None), 1
     for length in range(min(len(words), 8), 0, -1):
         text = " ".join(words[:length])
-        service = people.service_named(unquote_plus(text))
+        service = _service_named(unquote_plus(text), people, options)
         if service:
             return (text, service.id), length
     return None, 1
+
+
+def _service_named(name: str, people: People, options: Options) -> Service | None:
+    found = people.service_named(name)
+    if found or not (options.ignores_case_of_names or options.knows_application_names):
+        return found
+    spelled = str.casefold if options.ignores_case_of_names else str
+    for service in people.services.values():
+        names = (service.name, service.application_name or "")[: 1 + options.knows_application_names]
+        if spelled(name) in map(spelled, names):
+            return service
+    return None
 
 
 def default_scope(service_id: str) -> Scope:

@@ -150,7 +150,7 @@ class _Handler(WSGIRequestHandler):
     def _bytes(self, answer: Response) -> tuple[bytes, bytes]:
         body = answer.get_data()
         bodiless = answer.status_code in (204, 304)
-        lines = [f"HTTP/1.1 {answer.status}", f"Date: {self.date_time_string()}"]
+        lines = [f"HTTP/1.1 {answer.status}"]
         lines += [f"{name}: {value}" for name, value in answer.headers if name.lower() != "content-length"]
         lines += [] if bodiless else [f"Content-Length: {len(body)}"]
         lines += ["Connection: close"] if self.close_connection else []

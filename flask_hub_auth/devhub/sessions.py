@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask import Request, Response
 
 from .people import User
 
+if TYPE_CHECKING:
+    from .hub import DevHub
+
 # Cookies ignore ports: a name of its own keeps it apart from the cookies of the application on the same host.
 COOKIE = "devhub_session"
-
-# Hub's defaults are not written down: half an hour without a request, 30 days for "remember me".
-IDLE_LIFE = 30 * 60
-REMEMBERED_LIFE = 30 * 24 * 3600
 
 MOST_SESSIONS = 10_000
 
@@ -24,6 +23,7 @@ MOST_SESSIONS = 10_000
 class Session:
     """One browser's login.
 
+    ``signed_in_at`` is the moment of the password.
     ``fresh_login`` and ``fresh_consent`` hold the query of the authorization request that the person has just
     answered: ``request_credentials=required`` and ``approval_prompt=force`` ask once, not for ever.
     """
@@ -31,27 +31,26 @@ class Session:
     user: User
     remembered: bool
     seen: float
+    signed_in_at: float
     csrf_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     fresh_login: str | None = None
     fresh_consent: str | None = None
-
-    @property
-    def life(self) -> int:
-        return REMEMBERED_LIFE if self.remembered else IDLE_LIFE
 
 
 class Sessions:
     """Not locked: the gate lets one request in at a time."""
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, hub: DevHub) -> None:
+        self._hub = hub
         self._sessions: dict[str, Session] = {}
 
     def find(self, request: Request) -> Session | None:
         """The session of this browser; looking counts as a sign of life."""
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        now = self._clock()
-        if session is None or now - session.seen > session.life:
+        now, options = self._hub.clock(), self._hub.options
+        if session is None:
+            return None
+        if now - session.seen > (options.remembered_life if session.remembered else options.session_life):
             return None
         session.seen = now
         return session
@@ -60,20 +59,25 @@ class Sessions:
         """Signs in: a new value each time, so that a cookie planted before the login is worth nothing after it."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
         value = secrets.token_urlsafe(32)
-        session = Session(user, remember, self._clock())
+        now = self._hub.clock()
+        session = Session(user, remember, seen=now, signed_in_at=now)
         self._sessions[value] = session
         if len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         response.set_cookie(
             COOKIE,
             value,
-            max_age=REMEMBERED_LIFE if remember else None,
+            max_age=int(self._hub.options.remembered_life) if remember else None,
             path=request.script_root or "/",
             secure=request.is_secure,
             httponly=True,
             samesite="Lax",
         )
         return session
+
+    def end_all_of(self, user: User) -> None:
+        """Signs this user out in every browser."""
+        self._sessions = {value: session for value, session in self._sessions.items() if session.user is not user}
 
     def end(self, request: Request, response: Response) -> None:
         """Signs out, here and in the browser."""

@@ -6,9 +6,8 @@ import functools
 import math
 import secrets
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote_plus
 
 from cryptography.hazmat.primitives import hashes
@@ -17,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .scopes import Scope
 
-# Hub's own time for a code is not written down; RFC 6749 section 4.1.2 recommends at most ten minutes, RFC 9700 less.
-CODE_LIFE = 60
+if TYPE_CHECKING:
+    from .hub import DevHub
 
 # Seen on live tokens; what it stands for is not written down.
 PERMANENT_ID_PREFIX = "47-"
@@ -33,7 +32,8 @@ Entry = TypeVar("Entry")
 class Grant:
     """What a person (or a service, without ``user_id``) once allowed: everything issued since hangs on it.
 
-    Revoking it revokes all of its access and refresh tokens (a "family" in RFC 9700 section 4.14).
+    Revoking it revokes all of its access and refresh tokens (a "family" in RFC 9700 section 4.14). ``auth_time`` is
+    when the person gave the password, in epoch seconds; it and ``nonce`` are for the id token.
     """
 
     user_id: str | None
@@ -41,6 +41,8 @@ class Grant:
     scope: Scope
     offline: bool = False
     pkce: bool = False
+    nonce: str | None = None
+    auth_time: int | None = None
     revoked: bool = False
 
 
@@ -124,10 +126,9 @@ def _dsa_parameters() -> dsa.DSAParameters:
 class TokenStore:
     """All codes and tokens of one Hub. Not locked: the gate lets one request in at a time."""
 
-    def __init__(self, *, classic: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, hub: DevHub) -> None:
         self.signer = ClassicTokens()
-        self._classic = classic
-        self._clock = clock
+        self._hub = hub
         self._codes: dict[str, Code] = {}
         self._access: dict[str, AccessToken] = {}
         self._permanent: dict[str, AccessToken] = {}
@@ -135,13 +136,14 @@ class TokenStore:
 
     def code_for(self, grant: Grant, *, redirect_uri: str, challenge: str | None, challenge_method: str) -> str:
         value = secrets.token_urlsafe(32)
-        expires_at = self._clock() + CODE_LIFE
+        expires_at = self._hub.clock() + self._hub.options.code_life
         return _keep(self._codes, value, Code(grant, redirect_uri, challenge, challenge_method, expires_at))
 
     def access_for(self, grant: Grant, *, life: int, scope: Scope | None = None) -> AccessToken:
         scope = scope or grant.scope
-        expires_at = self._clock() + life
-        value = self.signer.make(grant, scope, expires_at) if self._classic else secrets.token_urlsafe(36)
+        expires_at = self._hub.clock() + life
+        classic = self._hub.options.tokens == "classic"
+        value = self.signer.make(grant, scope, expires_at) if classic else secrets.token_urlsafe(36)
         token = AccessToken(value, grant, scope, life, expires_at)
         _keep(self._access, value, token)
         return token
@@ -160,19 +162,22 @@ class TokenStore:
     def code(self, value: str) -> Code | None:
         return self._codes.get(value)
 
-    def check(self, value: str, audience: str) -> AccessToken:
-        """The access or permanent token, if it is good for the service ``audience``. Raises BadToken."""
+    def check(self, value: str, audience: str | None) -> AccessToken:
+        """The access or permanent token, if it is good, and for the service ``audience`` if one is named.
+
+        Raises BadToken.
+        """
         token = self._access.get(value) or self._permanent.get(value)
         if token is None:
             known = value.count(".") >= 4 and ";" in value
             raise BadToken("invalid_grant", "Token signature is invalid" if known else "Invalid token data")
-        now = self._clock()
+        now = self._hub.clock()
         if now >= token.expires_at:
             times = f"till {int(token.expires_at)} and was checked at {int(now)}"
             raise BadToken("invalid_grant", f"Token expired. It was granted {times}")
         if token.grant.revoked:
             raise BadToken("invalid_grant", "Token is invalid, expired, revoked or was issued to another client")
-        if audience not in token.scope.services:
+        if audience is not None and audience not in token.scope.services:
             granted = ", ".join(token.scope.services)
             raise BadToken("invalid_scope", f"Token is granted for [{granted}] and can't be used for {audience}")
         return token
@@ -182,7 +187,7 @@ class TokenStore:
 
     def expire_all(self) -> None:
         """Ends every access token now; refresh tokens and permanent tokens stay."""
-        now = self._clock()
+        now = self._hub.clock()
         for value, token in self._access.items():
             self._access[value] = replace(token, expires_at=min(token.expires_at, now))
 

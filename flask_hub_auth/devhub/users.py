@@ -190,7 +190,7 @@ def _avatar_url(user: User) -> str:
 
 def group_json(group: Group) -> dict[str, Any]:
     """A group inside of something else."""
-    return {"type": "userGroup", "id": group.id, "name": group.name}
+    return {"type": hub.options.group_type, "id": group.id, "name": group.name}
 
 
 def group_details(group: Group) -> dict[str, Any]:
