@@ -36,9 +36,10 @@ def checked(app: Flask) -> HubConfig:
     try:
         config = HubConfig.from_mapping(app.config, debug=app.debug or app.testing)
     except HubConfigError as error:
-        raise HubConfigError("\n".join([str(error), *filter(None, problems)])) from None
+        wrong = (*error.settings, *(["HUB_CACHE"] if problems[0] else []))
+        raise HubConfigError("\n".join([str(error), *filter(None, problems)])).about(*wrong) from None
     if problems[0]:
-        raise HubConfigError(problems[0])
+        raise HubConfigError(problems[0]).about("HUB_CACHE")
     return config
 
 
@@ -57,7 +58,10 @@ def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http:
     )
     oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
     sealer = Sealer(config.secret_keys, (config.url, config.service_id))
-    store = open_store(config.cache, app.instance_path, timeout=config.timeout)
+    try:
+        store = open_store(config.cache, app.instance_path, timeout=config.timeout)
+    except HubConfigError as error:
+        raise error.about("HUB_CACHE") from None
     if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
         log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
 

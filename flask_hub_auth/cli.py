@@ -8,6 +8,7 @@ from the environment.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import getpass
 import json
 import os
@@ -16,13 +17,16 @@ import typing as t
 from datetime import UTC, datetime
 
 import click
+from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
 from .config import HUB_ID
+from .doctor.examination import examine
 from .errors import HubConfigError, HubError, HubRefused, TokenRejected
 from .hub import HubOAuth, HubRest
 from .model import HubToken, Secret
 from .tokens.sessions import end_sessions, sessions_of
+from .web.routes import routes_of
 from .web.state import EXTENSION, HubState
 
 hub = AppGroup("hub", help="Login with JetBrains Hub.")
@@ -134,6 +138,42 @@ def token(
     click.echo(json.dumps({"access_token": value, "expires_in": life}) if as_json else value)
 
 
+@hub.command("check", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def check(context: click.Context, as_json: bool) -> None:
+    """Say what is wrong with the set-up; exits 1 for warnings, 2 for errors. Asks Hub, HUB_SERVICES and the store."""
+    with contextlib.redirect_stdout(sys.stderr):  # What an application says when it is loaded is no finding.
+        findings = examine(context.ensure_object(ScriptInfo).load_app)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(each) for each in findings], indent=2))
+    elif findings:
+        click.echo("\n\n".join(f"{each.level} {each.code}\n  {each.seen}\n  {each.do}" for each in findings))
+    if not findings:
+        click.echo("All is well.", err=True)
+    sys.exit(max([{"warning": 1, "error": 2}[each.level] for each in findings], default=0))
+
+
+@hub.command("routes", with_appcontext=False)
+@click.option("--check", "strict", is_flag=True, help="Exit 1 where an endpoint has neither a guard nor @hub_public.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def routes(context: click.Context, strict: bool, as_json: bool) -> None:
+    """Print what guards each endpoint."""
+    with _one_sentence():
+        found = routes_of(_application(context))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+    else:
+        widths = [max(map(len, column)) for column in zip(*((each.endpoint, each.rule) for each in found), strict=True)]
+        for each in found:
+            click.echo(f"{each.endpoint:{widths[0]}}  {each.rule:{widths[1]}}  {each.guard}")
+    if strict and any(each.is_open for each in found):
+        names = ", ".join(dict.fromkeys(each.endpoint for each in found if each.is_open))
+        click.echo(f"Nobody has said who may come to: {names}. Guard it, or mark it @hub_public.", err=True)
+        sys.exit(1)
+
+
 @hub.group("sessions")
 def sessions() -> None:
     """The logins of a person at an application."""
@@ -207,8 +247,12 @@ def _asked(question: str, *, hidden: bool = False) -> str:
     return answer
 
 
+def _application(context: click.Context) -> Flask:
+    return context.ensure_object(ScriptInfo).load_app()
+
+
 def _state(context: click.Context) -> HubState:
-    app = context.ensure_object(ScriptInfo).load_app()
+    app = _application(context)
     state = app.extensions.get(EXTENSION)
     if not isinstance(state, HubState):
         raise HubConfigError(f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made.")

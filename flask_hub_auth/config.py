@@ -99,7 +99,9 @@ class HubConfig:
         problems += [*_together(config, values, debug=debug), *_strangers(config)]
         if problems:
             del config, given, values  # Error reports show what the names of a frame hold.
-            raise HubConfigError("\n".join(problems))
+            # Each problem begins with the name of its setting.
+            wrong = dict.fromkeys(problem.partition(" ")[0] for problem in problems)
+            raise HubConfigError("\n".join(problems)).about(*wrong)
         named = {key.removeprefix(PREFIX).lower(): value for key, value in values.items() if key.startswith(PREFIX)}
         return cls(**named | _completed(values))
 

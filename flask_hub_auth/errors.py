@@ -86,7 +86,17 @@ class HubError(Exception):
 
 
 class HubConfigError(HubError):
-    """The set-up is wrong. The text names every problem, each with the setting and what to do."""
+    """The set-up is wrong. The text names every problem, each with the setting and what to do.
+
+    `settings`: the names of those that are wrong, where that is what is wrong.
+    """
+
+    settings: tuple[str, ...] = ()
+
+    def about(self, *settings: str) -> t.Self:
+        """This error, which is about these settings."""
+        self.settings = settings
+        return self
 
 
 class HubProblem(HubError, HTTPException):
@@ -174,14 +184,19 @@ class SetupProblem(HubProblem, HubConfigError, InternalServerError):
 
 
 class HubUnavailable(HubProblem, ServiceUnavailable):
-    """Hub could not be asked. `retry_after`: seconds after which it is worth asking again."""
+    """Hub could not be asked.
+
+    `retry_after`: seconds after which it is worth asking again. `cause`: what came between, in one word of whoever
+    raises it; empty where Hub itself said so.
+    """
 
     hub_code = "HUB-201"
     may_warn: t.ClassVar = Seldom()
 
-    def __init__(self, message: str = "", *, retry_after: int = 5, **more: t.Any) -> None:
+    def __init__(self, message: str = "", *, retry_after: int = 5, cause: str = "", **more: t.Any) -> None:
         super().__init__(message, **more)
         self.retry_after = retry_after
+        self.cause = cause
 
     def log_level(self) -> int:
         """In an outage every request fails alike; the references of them all are there with the log turned up."""

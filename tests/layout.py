@@ -53,13 +53,28 @@ FLOORS = (
         "web.callback",
         "web.admission",
         "web.guards",
+        "web.routes",
         "web.views",
         "web.answers",
     ),
-    ("assembly", "extension", "cli"),
+    (
+        "assembly",
+        "extension",
+        "doctor.findings",
+        "doctor.clockwork",
+        "doctor.ground",
+        "doctor.address",
+        "doctor.client",
+        "doctor.services",
+        "doctor.own",
+        "doctor.stores",
+        "doctor.visit",
+        "doctor.examination",
+        "cli",
+    ),
 )
-# The packages of floors 1 to 3 stand last on their floor; the package itself is above all floors.
-PACKAGES = {"hub": 1, "tokens": 2, "web": 3}
+# The packages stand last on their floor; the package itself is above all floors.
+PACKAGES = {"hub": 1, "tokens": 2, "web": 3, "doctor": 4}
 BESIDE = ("devhub", "testing")
 FIRST_FLOOR_WITH_FLASK = 3
 

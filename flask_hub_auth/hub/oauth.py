@@ -191,9 +191,10 @@ class HubOAuth:
             secret = _secret(self._source() if self._source else None)
         except Exception as error:
             # Whatever keeps the secrets is away; its error may tell more than is good.
-            raise HubUnavailable(f"The service secret could not be read ({type(error).__name__}).") from None
+            message = f"The service secret could not be read ({type(error).__name__})."
+            raise HubUnavailable(message, cause="secret") from None
         if not secret:
-            raise HubUnavailable("The service secret could not be read (it is empty, or no text).")
+            raise HubUnavailable("The service secret could not be read (it is empty, or no text).", cause="secret")
         return secret
 
 

@@ -33,16 +33,16 @@ LIMIT: t.Final = 1024 * 1024
 _FAILURES: t.Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
 _CUT: t.Final = (RemoteDisconnected, IncompleteRead)
 _NOT_HTTP: t.Final = (HTTPException, urllib3.exceptions.DecodeError, urllib3.exceptions.InvalidHeader)
-_WORDS: t.Final[dict[type[BaseException], str]] = {
-    requests.exceptions.ProxyError: "the proxy did not connect to it",
-    socket.gaierror: "its name cannot be resolved",
-    ssl.SSLError: "the TLS connection failed",
-    ConnectionRefusedError: "the connection was refused",
-    TimeoutError: "the time was over",
-    ConnectionError: "the connection was broken off",
-    **dict.fromkeys(_CUT, "the connection was broken off"),
+_WORDS: t.Final[dict[type[BaseException], tuple[str, str]]] = {
+    requests.exceptions.ProxyError: ("proxy", "the proxy did not connect to it"),
+    socket.gaierror: ("name", "its name cannot be resolved"),
+    ssl.SSLError: ("tls", "the TLS connection failed"),
+    ConnectionRefusedError: ("refused", "the connection was refused"),
+    TimeoutError: ("silent", "the time was over"),
+    ConnectionError: ("broken", "the connection was broken off"),
+    **dict.fromkeys(_CUT, ("broken", "the connection was broken off")),
 }
-"""The plain cause of a failure, by the first kind that is found in it."""
+"""The cause of a failure, in a word and in plain words, by the first kind that is found in it."""
 
 
 class Transport:
@@ -81,9 +81,14 @@ class Transport:
         self._failing = "/"
         self.breaker = Breaker(f"Hub at {self._host}", self._answers, clock)
 
-    def to(self, url: str) -> Transport:
-        """The same way to another service."""
-        return Transport(url, timeout=self.timeout, ca_bundle=self._ca_bundle, proxy=self._proxy, http=self._http)
+    def to(self, url: str, *, timeout: float | None = None) -> Transport:
+        """The same way to another service, or to the same in another time."""
+        seconds = timeout or self.timeout
+        return Transport(url, timeout=seconds, ca_bundle=self._ca_bundle, proxy=self._proxy, http=self._http)
+
+    def look(self, path: str) -> Answer:
+        """What a browser without a login would be shown; a redirect is an answer too. Asks whatever was before."""
+        return self._answered(self._prepared("GET", path, {"Accept": "text/html"}, None, None))
 
     def request(
         self,
@@ -111,6 +116,8 @@ class Transport:
         except HubUnavailable:
             self._failed(path)
             raise
+        if 300 <= answer.status < 400:
+            raise HubProtocolError(f"HTTP {answer.status} is an unexpected redirect{_to(answer)}.")
         if _is_away(answer):
             self._failed(path)
         else:
@@ -178,8 +185,6 @@ class Transport:
             proxies=self._proxies,
         )
         try:
-            if 300 <= response.status_code < 400:
-                raise HubProtocolError(f"HTTP {response.status_code} is an unexpected redirect{_to(response)}.")
             return Answer(response.status_code, response.headers, _body(response, call))
         finally:
             # Gives the connection back where the body was read to its end, and closes it otherwise.
@@ -197,11 +202,13 @@ class Transport:
 
     def _translated(self, error: Exception, call: Call) -> HubError:
         if time.monotonic() >= call.until:
-            return HubUnavailable(f"Hub at {self._host} gave no complete answer within {self.timeout:g} s.")
+            message = f"Hub at {self._host} gave no complete answer within {self.timeout:g} s."
+            return HubUnavailable(message, cause="silent")
         causes = list(_causes(error))
         if any(isinstance(cause, _NOT_HTTP) and not isinstance(cause, _CUT) for cause in causes):
             return HubProtocolError(f"What {self._host} answered cannot be read as HTTP.")
-        return HubUnavailable(f"Hub at {self._host} could not be asked: {_plainly(causes)}.")
+        cause, words = _plainly(causes)
+        return HubUnavailable(f"Hub at {self._host} could not be asked: {words}.", cause=cause)
 
 
 def open_session(hub_url: str) -> requests.Session:
@@ -219,7 +226,8 @@ def translated(url: str, send: t.Callable[[], requests.Response]) -> requests.Re
     try:
         return send()
     except _FAILURES as error:
-        failure = HubUnavailable(f"{urlsplit(url).hostname} could not be asked: {_plainly(list(_causes(error)))}.")
+        cause, words = _plainly(list(_causes(error)))
+        failure = HubUnavailable(f"{urlsplit(url).hostname} could not be asked: {words}.", cause=cause)
     # Raised out here, so that it does not lead to the library's error, which holds the request.
     raise failure
 
@@ -248,10 +256,10 @@ def _body(response: requests.Response, call: Call) -> bytes:
     return bytes(body)
 
 
-def _to(response: requests.Response) -> str:
+def _to(answer: Answer) -> str:
     """Where a redirect points to, without its query, which may hold a code or a token."""
     try:
-        target = urlsplit(response.headers.get("Location", ""))
+        target = urlsplit(answer.headers.get("Location", ""))
         return f" to {clean(f'{target.scheme}://{target.hostname}{target.path}')}" if target.hostname else ""
     except ValueError:
         return ""
@@ -265,12 +273,12 @@ def _causes(error: object) -> t.Iterator[BaseException]:
             yield from _causes(cause)
 
 
-def _plainly(causes: t.Sequence[BaseException]) -> str:
-    """What went wrong, in words that hold no address, header or body."""
+def _plainly(causes: t.Sequence[BaseException]) -> tuple[str, str]:
+    """What went wrong, in a word and in words that hold no address, header or body."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({clean(cause.verify_message)})"
+            return "certificate", f"its certificate is not accepted ({clean(cause.verify_message)})"
     for kind, words in _WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
             return words
-    return type(causes[0]).__name__
+    return "other", type(causes[0]).__name__

@@ -6,6 +6,7 @@ a breaker spares a Redis that does not answer, and everybody who would have to w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import typing as t
@@ -86,6 +87,21 @@ class RedisStore:
     def sweep(self) -> None:
         """Redis throws away by itself what is over."""
 
+    def policies(self) -> tuple[frozenset[str], bool]:
+        """What Redis throws away when it is full, and whether a restart of it keeps what it has.
+
+        One policy for each server. Where nobody may know how its data is kept, it is taken for kept.
+        """
+        memory = _servers(self._asked(lambda: self._client.info("memory")))
+        found = frozenset(str(each["maxmemory_policy"]) for each in memory if "maxmemory_policy" in each)
+        log = _servers(self._asked(lambda: self._client.info("persistence")))
+        if all(each.get("aof_enabled") for each in log):
+            return found, True
+        with contextlib.suppress(StoreUnavailable):
+            saves = _servers(self._asked(lambda: self._client.config_get("save")))
+            return found, all(each.get("save") for each in saves)
+        return found, True
+
     def _lock(self, name: str, lease: float) -> RedisLock:
         return RedisLock(self._asked, self._client.lock(self._prefix() + name, timeout=lease, thread_local=False))
 
@@ -110,7 +126,7 @@ class RedisStore:
         # Where all connections of the client are in use, Redis itself may be well.
         if isinstance(error, _AWAY) and not isinstance(error, redis.exceptions.MaxConnectionsError):
             self._breaker.failed()
-            return StoreUnavailable(f"Redis could not be asked ({words}).")
+            return StoreUnavailable(f"Redis could not be asked ({words}).", cause="away")
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # What was the master is a replica now; connections made anew lead to its successor.
             self._drop_connections()
@@ -119,7 +135,9 @@ class RedisStore:
             if self._may_complain():
                 log.warning("under one of our keys Redis keeps something that is no record")
             return WrongType("What Redis keeps under one of our keys is none of our records.")
-        return StoreUnavailable(f"Redis refused ({words}).")
+        kinds = {"full": redis.exceptions.OutOfMemoryError, "read-only": redis.exceptions.ReadOnlyError}
+        cause = next((cause for cause, kind in kinds.items() if isinstance(error, kind)), "refused")
+        return StoreUnavailable(f"Redis refused ({words}).", cause=cause)
 
     def _drop_connections(self) -> None:
         nodes = self._client.get_nodes() if hasattr(self._client, "get_nodes") else []
@@ -216,6 +234,12 @@ def _kept(data: bytes) -> bytes:
     if len(data) > RECORD_LIMIT:
         raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
     return data
+
+
+def _servers(answer: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """An answer of each server: a Cluster's client hands over one for each of them."""
+    values = list(answer.values())
+    return values if values and all(isinstance(each, dict) for each in values) else [answer]
 
 
 def _life(seconds: int) -> int:

@@ -132,12 +132,16 @@ def _is_static(endpoint: str) -> bool:
 
 def find_bare_views(app: Flask) -> None:
     """Raise :class:`SetupProblem` if a guard stands above ``@app.route``, where it guards nothing."""
-    for endpoint, view in app.view_functions.items():
-        if view in _bare and not getattr(view, _PUBLIC, False):
-            raise SetupProblem(
-                f"The view '{endpoint}' is not guarded: its guard stands above @app.route, which registered the bare"
-                f" function. Put @app.route on top and the guard below it."
-            )
+    for endpoint in bare_views(app):
+        raise SetupProblem(
+            f"The view '{endpoint}' is not guarded: its guard stands above @app.route, which registered the bare"
+            f" function. Put @app.route on top and the guard below it."
+        )
+
+
+def bare_views(app: Flask) -> list[str]:
+    """The endpoints whose guard guards nothing."""
+    return [name for name, view in app.view_functions.items() if view in _bare and not getattr(view, _PUBLIC, False)]
 
 
 def _guarded(

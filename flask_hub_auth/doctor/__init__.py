@@ -1,0 +1,1 @@
+"""What is wrong with a set-up: asked of the settings, the live Hub, the services and the store."""

@@ -1,0 +1,158 @@
+"""What Hub knows of this service: its id, secret, redirect URI, trust and scopes."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+from urllib.parse import urljoin, urlsplit
+
+from ..config import HUB_ID
+from ..errors import HubError, HubRefused
+from ..model import Secret
+from .findings import Finding, found
+from .ground import Ground, Word, failure
+
+OPENID: t.Final = {"openid", "profile", "email", "groups", "offline_access"}
+"""Words of a scope that are no service (OpenID Connect)."""
+REDIRECT_ERRORS: t.Final = ("invalid_redirect_uri", "unauthorized_client")
+"""The second is what Hubs up to 2020 say."""
+_FLOW_ERRORS: t.Final = ("response_type_not_allowed", "unsupported_response_type")
+_LOOPBACK: t.Final = ("localhost", "127.0.0.1")
+
+
+def own_token(ground: Ground, *, as_service: bool) -> tuple[Secret | None, list[Finding]]:
+    """The service's own token, if Hub gives it one; asking for it shows whether the secret is good.
+
+    :param as_service: whether the application calls others as itself, for which Hub must trust it
+    """
+    config = ground.config
+    if config.service_secret is None:
+        return None, []
+    try:
+        return ground.oauth().for_service((HUB_ID, config.service_id)).access_token, []
+    except HubRefused as refusal:
+        return None, list(_refused(refusal, config.service_id, as_service=as_service))
+    except HubError as error:
+        return None, [failure(error)]
+
+
+def _refused(refusal: HubRefused, service_id: str, *, as_service: bool) -> t.Iterator[Finding]:
+    if refusal.error == "invalid_client":
+        yield found("secret-wrong", f"Hub knows the service {service_id}, but not with this secret.")
+    elif refusal.error != "unauthorized_client":
+        yield found("service-refused", f"Hub gives the service {service_id} no token ({refusal.error}).")
+    elif as_service:
+        seen = f"The application uses as_service(), but Hub gives the service {service_id} no token of its own."
+        yield found("service-not-trusted", seen)
+
+
+def refusals(ground: Ground, word: Word, token: Secret | None) -> list[Finding]:
+    """What Hub's first word says against a login of this service."""
+    config = ground.config
+    if word.kind == "page" and word.error in REDIRECT_ERRORS:
+        return [_redirect_uri(ground, token)]
+    if word.kind == "page":
+        return [found("service-unknown", f"Hub knows no service {config.service_id} ({word.error}).")]
+    if word.error in _FLOW_ERRORS:
+        return [found("flow-off", f"Hub does not let the service {config.service_id} sign people in ({word.error}).")]
+    if word.error in ("server_error", "temporarily_unavailable"):
+        return [found("hub-failing", f"Hub says {word.error}.")]
+    if word.error == "invalid_request" and ground.ask(verifier=None).kind == "login":
+        return [found("pkce-refused", "Hub refuses a login with PKCE, and takes one without.")]
+    if word.kind == "back" and word.error != "invalid_scope":
+        return [found("service-refused", f"Hub does not let the service {config.service_id} sign people in.")]
+    return []
+
+
+def pkce(ground: Ground) -> list[Finding]:
+    """A Hub that knows PKCE minds a challenge that is made by nothing that exists (RFC 7636 section 4.4.1)."""
+    if ground.ask(method="none").kind != "login":
+        return []
+    return [found("pkce-unsupported", "Hub does not look at the challenge of PKCE, as Hubs before 2021.1.")]
+
+
+def unknown_scopes(ground: Ground) -> list[str]:
+    """The entries of a scope that Hub does not know, of all that logins and calls to services ask for.
+
+    Hub may overlook one beside others that it knows, so each is asked about alone.
+    """
+    services = [service.id for service in ground.config.services.values()]
+    names = [name for name in dict.fromkeys([*ground.config.scope, *services]) if name not in OPENID]
+    words = ground.budget.together({name: partial(ground.ask, scope=(name,)) for name in names})
+    return [name for name, word in words.items() if word.error == "invalid_scope"]
+
+
+def _redirect_uri(ground: Ground, token: Secret | None) -> Finding:
+    ours = ground.config.redirect_uri
+    registered = _registered(ground, token) if token else None
+    near = registered if registered is not None else _probed(ground, _variants(ours))
+    for theirs in near:
+        if kind := difference(ours, theirs):
+            seen = f"Hub does not know {ours}; what it knows is {theirs}, which differs in its {kind}."
+            return found(f"redirect-uri-{kind}", seen, uri=ours)
+    known = f" It knows: {', '.join(near[:5])}." if near else ""
+    return found("redirect-uri-unknown", f"Hub does not know {ours} as an address of this service.{known}", uri=ours)
+
+
+def _registered(ground: Ground, token: Secret) -> list[str] | None:
+    """What is registered, as Hub tells the service itself; None where it does not."""
+    path = "/api/rest/services/me?fields=redirectUris,homeUrl,baseUrls"
+    try:
+        answer = ground.way().request("GET", path, bearer=token)
+        answer.raise_for_status()
+        fields = answer.json()
+    except HubError:
+        return None
+    uris, bases = fields.get("redirectUris"), [fields.get("homeUrl"), *(fields.get("baseUrls") or [])]
+    if not isinstance(uris, list):
+        return None
+    # A relative one is good at the home URL and at each base URL (Hub documentation, "Authentication endpoints").
+    absolute = [urljoin(base, uri) for uri in map(str, uris) for base in bases if isinstance(base, str)]
+    return [uri for uri in dict.fromkeys([*map(str, uris), *absolute]) if "://" in uri]
+
+
+def difference(ours: str, theirs: str) -> str:
+    """The one part in which two addresses differ: slash, scheme, port or host; nothing where it is more."""
+    try:
+        a, b = urlsplit(ours), urlsplit(theirs)
+        parts = {
+            "scheme": a.scheme != b.scheme,
+            "host": a.hostname != b.hostname,
+            "port": a.port != b.port,
+            "slash": a.path != b.path,
+            "": a.path.rstrip("/") != b.path.rstrip("/") or a.query != b.query,
+        }
+    except ValueError:
+        return ""
+    differs = [name for name, is_so in parts.items() if is_so]
+    return differs[0] if len(differs) == 1 else ""
+
+
+def _variants(uri: str) -> list[str]:
+    """Addresses of which one may have been meant. Hub notes each on the service as asked for, so they are few."""
+    parts = urlsplit(uri)
+    host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    slash = parts.path.rstrip("/") if parts.path.endswith("/") else f"{parts.path}/"
+    other = _LOOPBACK[host == _LOOPBACK[0]] if host in _LOOPBACK else ""
+    www = host.removeprefix("www.") if host.startswith("www.") else f"www.{host}"
+    ports = (":5000", ":8000", ":8080") if host in _LOOPBACK else (":443", "")
+    changed = [
+        parts._replace(path=slash),
+        parts._replace(scheme="http" if parts.scheme == "https" else "https"),
+        parts._replace(netloc=(other or www) + port),
+        *(parts._replace(netloc=host + each) for each in ports if each != port),
+    ]
+    return [each.geturl() for each in changed]
+
+
+def _probed(ground: Ground, variants: t.Sequence[str]) -> list[str]:
+    """Those that Hub knows."""
+    asked = {uri: partial(_takes, ground, uri) for uri in variants}
+    return [uri for uri, is_known in ground.budget.together(asked).items() if is_known]
+
+
+def _takes(ground: Ground, uri: str) -> bool:
+    try:
+        return ground.ask(redirect_uri=uri).kind in ("login", "back")
+    except HubError:
+        return False

@@ -1,0 +1,56 @@
+"""The doctor's time: everything is told within it, whatever hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+
+T = t.TypeVar("T")
+
+SECONDS: t.Final = 11.0
+"""For all there is to ask; loading an application takes its own time beside it."""
+ONE_CALL: t.Final = 5.0
+"""Of one call at most, however long ``HUB_TIMEOUT`` is: two in a row fit."""
+SHORTEST: t.Final = 0.2
+
+
+class TimeIsOver(Exception):
+    """There was no time left to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When everything must be told, of `time.monotonic`."""
+
+    until: float
+
+    @classmethod
+    def begun_now(cls) -> Budget:
+        """The whole time, from now on."""
+        return cls(time.monotonic() + SECONDS)
+
+    def for_call(self, most: float = ONE_CALL) -> float:
+        """Seconds that one call may take. :class:`TimeIsOver` where there are none left."""
+        left = self.until - time.monotonic()
+        if left < SHORTEST:
+            raise TimeIsOver
+        return min(most, left)
+
+    def together(self, tasks: t.Mapping[str, t.Callable[[], T]]) -> dict[str, T]:
+        """What all `tasks` give that come to an end in time, each in a thread of its own, in the order given."""
+        done: dict[str, T] = {}
+
+        def run(name: str, task: t.Callable[[], T]) -> None:
+            with contextlib.suppress(TimeIsOver):
+                done[name] = task()
+
+        # Daemons: what hangs for ever must not keep the process from ending.
+        threads = [threading.Thread(target=run, args=each, daemon=True) for each in tasks.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(self.until - time.monotonic(), 0))
+        return {name: done[name] for name in tasks if name in done}
