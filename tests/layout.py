@@ -12,7 +12,7 @@ import requests
 # The modules of each floor, in the order in which they may import each other: a module imports from
 # lower floors, and from modules that stand before it on its own. A new module needs a place here.
 FLOORS = (
-    ("seldom", "pages", "errors", "readers", "urls", "config", "model", "sealing", "breaker"),
+    ("seldom", "codes", "pages", "errors", "readers", "urls", "config", "model", "sealing", "breaker"),
     (
         "hub.answer",
         "hub.credentials",

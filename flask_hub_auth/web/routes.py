@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from .guards import GUARD, bare_views, check_everything, is_public
+from .guards import bare_views, check_everything, is_public
+from .state import GUARD
 
 PUBLIC: t.Final = "public"
 UNCLASSIFIED: t.Final = "unclassified"

@@ -275,7 +275,7 @@ def mac_in_classic_form(scene: Scene) -> str:
 
 def opaque(scene: Scene) -> str:
     """A token of a Hub that issues none that say something."""
-    scene.hub.store._classic = False
+    scene.hub.change(tokens="opaque")
     return scene.token()
 
 
@@ -336,7 +336,7 @@ def opaque_elsewhere() -> str:
 
 
 def opaque_of_service(scene: Scene) -> str:
-    scene.hub.store._classic = False
+    scene.hub.change(tokens="opaque")
     return scene.hub.token_for_service()
 
 
