@@ -12,6 +12,7 @@ Where to read what:
     tokens.py         what a token looks like, which ones are good
     sessions.py       who is signed in at this Hub
     hub.py            DevHub: the above together, and what tests do to it
+    options.py        where Hubs differ, and what nobody has written down
     asked.py          what an authorization request asks for
     authorization.py  /oauth2/auth, the login form, the consent form
     grants.py         /oauth2/token; issuing.py: what it answers when all is well
@@ -21,7 +22,9 @@ Where to read what:
     users.py          users/me, other users, groups, permanent tokens
     registry.py       registering services
     permissions.py    the permission cache, at Hub and at a service that keeps its own
+    youtrack.py       what a YouTrack says about its Hub
     pages.py          what a person sees
+    cors.py           which other origins' pages may read answers
     gate.py           before all that: host names, the list of calls, faults
     faults.py         what can be made to go wrong
     control.py        /__dev__/, the remote control

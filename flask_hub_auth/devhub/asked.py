@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -44,9 +45,9 @@ class Return:
     def response(self, **fields: str | int | None) -> Response:
         """A redirect with the fields that are not None, ``state`` unchanged, and ``iss`` (RFC 9207)."""
         fields = {**fields, "state": self.state, "iss": hub.issuer if hub.options.iss else None}
-        answer = urlencode({name: value for name, value in fields.items() if value is not None}, quote_via=quote)
-        mark = "#" if self.fragment else "&" if "?" in self.redirect_uri else "?"
-        headers = {"Location": f"{self.redirect_uri}{mark}{answer}", "Cache-Control": "no-store"}
+        answer = {name: value for name, value in fields.items() if value is not None}
+        address = with_answer(self.redirect_uri, answer, fragment=self.fragment)
+        headers = {"Location": address, "Cache-Control": "no-store"}
         return Response(status=hub.options.redirect_status, headers=headers)
 
 
@@ -70,23 +71,52 @@ class Asked:
         return SendBack(self.back, error, description)
 
 
+def with_answer(uri: str, fields: Mapping[str, str | int], *, fragment: bool = False) -> str:
+    """``uri`` with its own query, and these fields behind it."""
+    mark = "#" if fragment else "&" if "?" in uri else "?"
+    return f"{uri}{mark}{urlencode(fields, quote_via=quote)}" if fields else uri
+
+
 def read_client(args: MultiDict[str, str]) -> tuple[Service, str]:
     """The service and its redirect URI. Raises ErrorPage; a URI that is not the service's is noted on it."""
-    for name in ("client_id", "redirect_uri"):
-        if len(args.getlist(name)) > 1:
-            raise ErrorPage("invalid_request", f"Parameter '{name}' is passed more than once")
-    if not args.get("client_id"):
-        raise ErrorPage("invalid_request", "Parameter 'client_id' is required")
-    service = hub.people.services.get(args["client_id"])
-    if service is None:
-        raise ErrorPage("invalid_request", f'Service with id "{args["client_id"]}" was not found')
-    uri = args.get("redirect_uri")
+    service, uri = _read_service(args), _once(args, "redirect_uri")
     if not uri:
         raise ErrorPage("invalid_redirect_uri", "Parameter 'redirect_uri' is required")
+    return service, _own_uri(service, uri)
+
+
+def read_logout(args: MultiDict[str, str]) -> str | None:
+    """Where a person goes who was signed out for a service; None where that has no address at all.
+
+    Nobody has written down which addresses Hub takes: here the service's own, by either name, else its first one.
+    """
+    service, state = _read_service(args), _once(args, "state")
+    asked = _once(args, "post_logout_redirect_uri") or _once(args, "redirect_uri")
+    uri = _own_uri(service, asked) if asked else next(iter(service.accepted_uris), None)
+    return uri if uri is None or state is None else with_answer(uri, {"state": state})
+
+
+def _once(args: MultiDict[str, str], name: str) -> str | None:
+    if len(args.getlist(name)) > 1:
+        raise ErrorPage("invalid_request", f"Parameter '{name}' is passed more than once")
+    return args.get(name)
+
+
+def _read_service(args: MultiDict[str, str]) -> Service:
+    service_id = _once(args, "client_id")
+    if not service_id:
+        raise ErrorPage("invalid_request", "Parameter 'client_id' is required")
+    service = hub.people.services.get(service_id)
+    if service is None:
+        raise ErrorPage("invalid_request", f'Service with id "{service_id}" was not found')
+    return service
+
+
+def _own_uri(service: Service, uri: str) -> str:
     if uri not in service.accepted_uris:
         service.note_untrusted(uri, request.remote_addr or "", hub.clock())
         raise ErrorPage("invalid_redirect_uri", f"Redirect URI {uri} is not registered for the service {service.name}")
-    return service, uri
+    return uri
 
 
 def read(args: MultiDict[str, str]) -> Asked:

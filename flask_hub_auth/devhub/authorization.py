@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from urllib.parse import quote, urlencode
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, jsonify, request
 
 from . import pages
-from .asked import Asked, ErrorPage, SendBack, read
+from .asked import Asked, ErrorPage, SendBack, read, read_logout
 from .current import here, hub, parsed_query, raw_query
 from .issuing import token_answer
 from .people import User
@@ -104,6 +104,23 @@ def _granted(asked: Asked, user: User, scope: Scope, signed_in_at: float | None 
         grant, redirect_uri=asked.back.redirect_uri, challenge=asked.challenge, challenge_method=asked.challenge_method
     )
     return asked.back.response(code=code)
+
+
+@authorization.get("/logout")
+def logout() -> Response:
+    """Signs out, and goes back to the service that asked: what OpenID Connect calls RP-initiated logout."""
+    if not hub.options.rp_logout:
+        abort(404)
+    return _signed_out(_see(read_logout(request.args) or here("pages.home")))
+
+
+@authorization.get("/interactive/login/settings")
+def interactive_login_settings() -> Response:
+    """What login dialogs say about the service. Hub's answer for an unknown one is not written down."""
+    service = hub.people.services.get(request.args.get("client_id", ""))
+    if service is None:
+        abort(404)
+    return jsonify({"serviceName": service.name, "iconUrl": None})
 
 
 @authorization.post("/interactive/login")

@@ -14,7 +14,7 @@ from flask import Flask
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
-from . import authorization, control, grants, openid, pages, permissions, registry, rest, users
+from . import authorization, control, cors, grants, openid, pages, permissions, registry, rest, users, youtrack
 from .faults import FAULT, Transport
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ class Gate:
     def __init__(self, hub: DevHub) -> None:
         self._hub = hub
         rest_api = (rest.rest, users.users, permissions.permissions, registry.registry)
-        self._web = _application(hub, *rest_api, authorization.authorization, grants.grants, openid.openid, pages.pages)
+        login = (authorization.authorization, grants.grants, openid.openid, pages.pages)
+        self._web = _application(hub, *rest_api, *login, cors.cors)
         self._control = _application(hub, control.control)
+        self._youtrack = _application(hub, youtrack.youtrack)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._answer(environ)(environ, start_response)
@@ -60,6 +62,8 @@ class Gate:
         path, base = environ.get("PATH_INFO", ""), self._hub.path
         if path.startswith("/__dev__/"):
             return self._inside(self._control, environ)
+        if path == "/api/config" and self._hub.options.youtrack != "none":
+            return self._inside(self._youtrack, environ)
         if path == base or path.startswith(f"{base}/"):
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + base
             environ["PATH_INFO"] = path[len(base) :] or "/"

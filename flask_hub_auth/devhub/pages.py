@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from .asked import Asked, read
-from .current import hub, raw_query
+from .current import here, hub, raw_query
 from .people import User
+from .scopes import default_scope
 from .services import Service
 
 pages = Blueprint("pages", __name__)
@@ -23,7 +24,33 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.\-\[\]:_]+)?")
 def home() -> Response:
     """Who is signed in, and as whom one could sign in."""
     session = hub.sessions.find(request)
-    return _page("home.html", session=session, users=hub.people.users.values(), services=hub.people.services.values())
+    users, services = hub.people.users.values(), hub.people.services.values()
+    doors = {service.id for service in services if _door(service)}
+    return _page("home.html", session=session, users=users, services=services, doors=doors)
+
+
+@pages.get("/open/<service_id>")
+def open_service(service_id: str) -> Response:
+    """A login that Hub begins: ``state`` is a URL of the application. The path is ours; Hub's is not written down."""
+    service = hub.people.services.get(service_id)
+    uri = _door(service) if service else None
+    if service is None or uri is None:
+        abort(404)
+    query = {
+        "response_type": "code",
+        "client_id": service.id,
+        "redirect_uri": uri,
+        "scope": default_scope(service.id).text,
+        "state": service.home_url or f"{_origin(uri)}/",
+    }
+    return Response(status=303, headers={"Location": here("authorization.authorize", urlencode(query))})
+
+
+def _door(service: Service) -> str | None:
+    """Where a login that Hub begins ends; None where a challenge is wanted, which only the service can make."""
+    if service.pkce_required or service.secret is None or not service.auth_code_flow:
+        return None
+    return next((uri for uri in service.accepted_uris if uri.startswith("http")), None)
 
 
 @pages.get("/auth/login")
@@ -37,6 +64,7 @@ def login_page(asked: Asked | None, *, wrong: bool = False) -> Response:
     return _page(
         "login.html",
         asked.service if asked else None,
+        framed=asked is not None,
         wrong=wrong,
         username=request.form.get("username") or request.args.get("login_hint", ""),
         remember="rememberMe" in request.form,
@@ -100,17 +128,24 @@ def guard(response: Response) -> Response:
     return response
 
 
-def policy(service: Service | None = None) -> str:
+def policy(service: Service | None = None, *, framed: bool = False) -> str:
     """Nothing from elsewhere, no scripts. Forms may lead to Hub, and through it to ``service``.
 
     Chromium applies ``form-action`` to the redirects behind a form as well, and the login form ends at the client.
+    ``framed`` lets pages of the service's own origins have this one in a frame, and the script that tells them so.
     """
-    origins = sorted(filter(None, map(_origin, service.accepted_uris if service else ())))
-    forms = " ".join(dict.fromkeys(("'self'", *origins)))
-    return (
-        f"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action {forms}; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
+    origins = sorted(set(filter(None, map(_origin, service.accepted_uris if service else ()))))
+    parents = [origin for origin in origins if origin.startswith("http")] if framed else []
+    rules = {
+        "default-src": ["'none'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "script-src": ["'self'"] if framed else ["'none'"],
+        "form-action": ["'self'", *origins],
+        "base-uri": ["'none'"],
+        "frame-ancestors": parents or ["'none'"],
+    }
+    return "; ".join(f"{name} {' '.join(values)}" for name, values in rules.items())
 
 
 def _origin(uri: str) -> str | None:
@@ -120,9 +155,10 @@ def _origin(uri: str) -> str | None:
     return origin if ORIGIN.fullmatch(origin) else None
 
 
-def _page(template: str, service: Service | None = None, **context: Any) -> Response:
-    response = make_response(render_template(template, service=service, avatar_path=_avatar_path, **context))
-    response.headers["Content-Security-Policy"] = policy(service)
+def _page(template: str, service: Service | None = None, *, framed: bool = False, **context: Any) -> Response:
+    context |= {"service": service, "avatar_path": _avatar_path, "framed": framed}
+    response = make_response(render_template(template, **context))
+    response.headers["Content-Security-Policy"] = policy(service, framed=framed)
     response.headers["Cache-Control"] = "no-store"
     return response
 

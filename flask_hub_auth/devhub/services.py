@@ -44,15 +44,15 @@ class Service:
     untrusted_redirect_uris: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def accepted_uris(self) -> set[str]:
-        """Every redirect URI that is good: absolute ones, and relative ones at the home URL and the base URLs.
+    def accepted_uris(self) -> list[str]:
+        """Every redirect URI that is good, once: absolute ones, and relative ones at the home URL and the base URLs.
 
         Compared as a whole, trailing slash included; Hub knows no prefixes, wildcards or free loopback ports.
         """
-        absolute = {uri for uri in self.redirect_uris if "://" in uri}
+        absolute = [uri for uri in self.redirect_uris if "://" in uri]
         relative = [uri for uri in self.redirect_uris if "://" not in uri]
         bases = [base for base in (self.home_url, *self.base_urls) if base and "://" in base]
-        return absolute | {urljoin(base, uri) for base in bases for uri in relative}
+        return list(dict.fromkeys([*absolute, *(urljoin(base, uri) for base in bases for uri in relative)]))
 
     def has_secret(self, secret: str) -> bool:
         return self.secret is not None and hmac.compare_digest(self.secret.encode(), secret.encode())

@@ -543,3 +543,64 @@ def test_errors_of_the_implicit_flow_are_in_the_fragment(
     response = visitor.ask(response_type="token", **query)
     assert response.location.startswith(f"{CALLBACK}#error={error}&")
     assert answer_of(response)["state"] == "s 1/ä"
+
+
+# max_age and prompt
+
+
+def test_a_password_older_than_max_age_is_asked_for_again(visitor: Visitor, clock: Clock) -> None:
+    visitor.sign_in("jane")
+    clock.advance(100)
+    assert "code" in answer_of(visitor.ask(max_age="100"))
+    clock.advance(1)
+    assert is_login_page(visitor.ask(max_age="100"))
+    assert "code" in answer_of(visitor.ask()), "who turns away is still signed in"
+    visitor.sign_in("jane", max_age="100")
+    assert "code" in answer_of(visitor.ask(max_age="100"))
+
+
+def test_a_max_age_of_nothing_asks_once_and_then_again_at_the_next_request(visitor: Visitor) -> None:
+    visitor.sign_in("jane")
+    assert is_login_page(visitor.ask(max_age="0"))
+    visitor.sign_in("jane", max_age="0")
+    assert "code" in answer_of(visitor.ask(max_age="0"))
+    assert is_login_page(visitor.ask(max_age="0"))
+
+
+@pytest.mark.parametrize("mode", ["silent", "skip"])
+def test_a_password_that_is_too_old_does_not_make_a_guest(visitor: Visitor, clock: Clock, mode: str) -> None:
+    visitor.sign_in("jane")
+    clock.advance(2)
+    answer = visitor.ask(max_age="1", request_credentials=mode)
+    if mode == "skip":
+        assert is_login_page(answer)
+    else:
+        assert answer_of(answer)["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("max_age", ["-1", "1.5", "x", "٣"])
+def test_a_max_age_that_is_no_number_is_refused(visitor: Visitor, max_age: str) -> None:
+    assert answer_of(visitor.ask(max_age=max_age))["error"] == "invalid_request"
+
+
+def test_prompt_none_never_shows_anything_and_never_lets_a_guest_in(make_visitor: MakeVisitor) -> None:
+    visitor = make_visitor(trusted=False)
+    assert answer_of(visitor.ask(prompt="none"))["error"] == "access_denied"
+    visitor.sign_in("jane")
+    assert answer_of(visitor.ask(prompt="none"))["error"] == "access_denied"
+    visitor.hub.service.trusted = True
+    assert "code" in answer_of(visitor.ask(prompt="none"))
+
+
+def test_prompt_login_asks_for_the_password(visitor: Visitor) -> None:
+    visitor.sign_in("jane")
+    assert is_login_page(visitor.ask(prompt="login"))
+    visitor.sign_in("jane", prompt="login")
+    assert "code" in answer_of(visitor.ask(prompt="login"))
+
+
+def test_a_hub_that_knows_neither_ignores_both(make_visitor: MakeVisitor) -> None:
+    visitor = make_visitor(prompt=False, max_age=False)
+    visitor.sign_in("jane")
+    for query in ({"prompt": "login"}, {"max_age": "0"}, {"max_age": "x"}):
+        assert "code" in answer_of(visitor.ask(**query))

@@ -239,7 +239,7 @@ def test_a_service_is_changed_by_the_control_interface(visitor: Visitor, hub: De
         "secret": "new",
     }
     assert visitor.post(path, json=changes).status_code == 204
-    assert hub.service.accepted_uris == {"https://app.example/in", CALLBACK}
+    assert hub.service.accepted_uris == [CALLBACK, "https://app.example/in"]
     assert hub.service.untrusted_redirect_uris == []
     assert (hub.service.trusted, hub.service.pkce_required, hub.service.implicit_flow) == (False, True, False)
     assert hub.service_secret == "new"

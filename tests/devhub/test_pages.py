@@ -7,7 +7,7 @@ import pytest
 
 from flask_hub_auth.devhub import DevHub, Service
 
-from .conftest import CALLBACK, Visitor
+from .conftest import CALLBACK, Visitor, answer_of
 
 
 def test_home_tells_who_is_signed_in_and_lets_them_out(visitor: Visitor) -> None:
@@ -64,7 +64,7 @@ def test_nothing_that_is_sent_becomes_markup(visitor: Visitor, hub: DevHub, text
     addresses += [f"/auth/oauth/error?{query}", f"/auth/oauth/error?{unregistered}"]
     for page in (wrong, *map(visitor.get, addresses)):
         assert page.status_code == 200
-        assert "<script" not in page.text
+        assert "<script" not in page.text.replace(FRAMED, "")
         assert "<img src=x" not in page.text
         assert "<b>" not in page.text
         assert "49" not in re.sub(r"[\w-]{20,}", "", page.text)
@@ -82,6 +82,9 @@ def test_a_page_that_is_missing_is_a_page(visitor: Visitor) -> None:
     assert page.status_code == 404
     assert "<h1>Not Found</h1>" in page.text
 
+
+# Beside its own script, for whoever has the login page in a frame, no page has one.
+FRAMED = '<script src="/hub/static/framed.js"></script>'
 
 PAGES = ["/", "/auth/login", "/auth/oauth/error?error=x", "/nothing"]
 
@@ -134,3 +137,47 @@ def test_the_consent_page_of_a_stranger_is_the_login_page(visitor: Visitor, hub:
     page = visitor.get(f"/auth/consent?{visitor.query()}")
     assert 'name="password"' in page.text
     assert visitor.post(f"/api/rest/oauth2/interactive/consent?{visitor.query()}").status_code == 303
+
+
+# In a frame
+
+
+def test_only_pages_of_the_service_may_have_its_login_form_in_a_frame(visitor: Visitor, hub: DevHub) -> None:
+    hub.service.redirect_uris.append("ytoauth://landing.url")
+    page = visitor.get(f"/auth/login?{visitor.query()}")
+    assert page.text.count(FRAMED) == 1
+    policy = page.headers["Content-Security-Policy"].split("; ")
+    assert "frame-ancestors http://127.0.0.1:5000 http://localhost:5000" in policy
+    assert "script-src 'self'" in policy
+    assert "HUB_AUTH_PAGE_OPENED" in visitor.get("/static/framed.js").text
+    hub.service.trusted = False
+    visitor.sign_in("jane")
+    consent = visitor.get(visitor.ask().location)
+    assert "frame-ancestors 'none'" in consent.headers["Content-Security-Policy"]
+
+
+# Hub begins a login
+
+
+def test_a_click_at_hub_begins_a_login_whose_state_is_a_url_of_the_application(visitor: Visitor, hub: DevHub) -> None:
+    visitor.sign_in("jane")
+    address = f"/open/{hub.service_id}"
+    assert f'href="/hub{address}"' in visitor.get("/").text
+    answer = answer_of(visitor.get(visitor.get(address).location))
+    assert answer["state"] == "http://localhost:5000/"
+    assert visitor.exchange(answer["code"]).status_code == 200
+    hub.service.home_url = "https://app.example/start"
+    assert answer_of(visitor.get(visitor.get(address).location))["state"] == "https://app.example/start"
+
+
+@pytest.mark.parametrize("why", ["pkce_required", "public", "flow off", "no address", "unknown"])
+def test_hub_begins_no_login_that_would_fail(visitor: Visitor, hub: DevHub, why: str) -> None:
+    service_id = "none" if why == "unknown" else hub.service_id
+    hub.service.pkce_required = why == "pkce_required"
+    hub.service.auth_code_flow = why != "flow off"
+    if why == "public":
+        hub.service.secret = None
+    if why == "no address":
+        hub.service.redirect_uris = ["ytoauth://landing.url"]
+    assert visitor.get(f"/open/{service_id}").status_code == 404
+    assert f'href="/hub/open/{service_id}"' not in visitor.get("/").text

@@ -237,7 +237,7 @@ def test_an_update_changes_what_it_names_and_nothing_else(admin: Ask, hub: DevHu
         "redirectUris": ["authorized"],
         "trusted": True,
     }
-    assert hub.service.accepted_uris == {"https://new.example/authorized"}
+    assert hub.service.accepted_uris == ["https://new.example/authorized"]
     assert (hub.service.secret, hub.service.implicit_flow, hub.service.auth_code_flow) == (secret, False, True)
 
 

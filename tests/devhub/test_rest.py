@@ -192,3 +192,9 @@ def test_what_hub_does_not_have_is_404_in_json(visitor: Visitor) -> None:
     missing = visitor.get("/api/rest/nothing")
     assert (missing.status_code, missing.get_json()["error"]) == (404, "Not Found")
     assert visitor.post("/api/rest/users/me").status_code == 405
+
+
+def test_login_dialogs_learn_the_name_of_the_service(visitor: Visitor, hub: DevHub) -> None:
+    address = "/api/rest/oauth2/interactive/login/settings?client_id="
+    assert visitor.get(address + hub.service_id).get_json() == {"serviceName": "Demo", "iconUrl": None}
+    assert visitor.get(f"{address}none").status_code == 404
