@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
         HubUnavailable,
         LoginFailed,
         LoginRequired,
+        StepUpRequired,
         StoreUnavailable,
         TokenRejected,
     )
@@ -24,6 +25,7 @@ if t.TYPE_CHECKING:
     from .web.guards import (
         hub_bearer_required,
         hub_group_required,
+        hub_login_optional,
         hub_login_required,
         hub_permission_required,
         hub_public,
@@ -42,6 +44,7 @@ _PLACES: t.Final = {
         "HubUnavailable",
         "LoginFailed",
         "LoginRequired",
+        "StepUpRequired",
         "StoreUnavailable",
         "TokenRejected",
     ],
@@ -50,6 +53,7 @@ _PLACES: t.Final = {
     "web.guards": [
         "hub_bearer_required",
         "hub_group_required",
+        "hub_login_optional",
         "hub_login_required",
         "hub_permission_required",
         "hub_public",
@@ -80,6 +84,7 @@ __all__ = [
     "HubUser",
     "LoginFailed",
     "LoginRequired",
+    "StepUpRequired",
     "StoreUnavailable",
     "TokenRejected",
     "current_hub_permissions",
@@ -91,6 +96,7 @@ __all__ = [
     "hub_logged_in",
     "hub_logged_out",
     "hub_login_failed",
+    "hub_login_optional",
     "hub_login_required",
     "hub_permission_required",
     "hub_public",

@@ -11,7 +11,7 @@ from .config import HubConfig
 from .errors import HubConfigError
 from .hub import HubOAuth
 from .hub.directory import Directory
-from .hub.openid import Discovery
+from .hub.openid import Discovery, IdTokens
 from .hub.transport import Transport
 from .hub.wire import Wire
 from .sealing import Sealer
@@ -61,7 +61,7 @@ def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http:
     if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
         log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
 
-    directory = Directory(config, transport)
+    directory, discovery = Directory(config, transport), Discovery(transport)
     keeper = TokenKeeper(
         config,
         LoginStore(store, sealer, clock=clock, lifetime=config.login_lifetime),
@@ -75,7 +75,8 @@ def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http:
         config=config,
         transport=transport,
         oauth=oauth,
-        discovery=Discovery(transport),
+        discovery=discovery,
+        id_tokens=IdTokens(transport, discovery, config.service_id, clock=clock),
         sealer=sealer,
         keeper=keeper,
         permissions=PermissionKeeper(keeper, directory.permissions, clock=clock),

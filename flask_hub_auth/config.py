@@ -22,13 +22,6 @@ HUB_ID: t.Final = "0-0-0-0-0"
 PREFIX: t.Final = "HUB_"
 DEVELOPMENT_URL: t.Final = "http://localhost:5000"
 
-LATER: t.Final[Mapping[str, tuple[object, ...]]] = {
-    "HUB_OPENID": (True,),
-    "HUB_REQUEST_CREDENTIALS": ("skip", "silent", "required"),
-    "HUB_LOGOUT_FROM_HUB": ("required", "rp"),
-}
-"""What is declared and not there yet: the values."""
-
 
 @dataclass(frozen=True, slots=True)
 class HubService:
@@ -85,6 +78,11 @@ class HubConfig:
         return self.service_url + self.redirect_path
 
     @property
+    def login_scope(self) -> tuple[str, ...]:
+        """What a login asks for; ``openid`` stands first (Hub documentation, "OpenID Connect")."""
+        return ("openid", *self.scope) if self.openid else self.scope
+
+    @property
     def secure(self) -> bool:
         """Whether this service is reached by https, so that its cookies can be bound to that."""
         return self.service_url.startswith("https:")
@@ -98,7 +96,7 @@ class HubConfig:
         """
         given = {key: config.get(key, setting.default) for key, setting in SETTINGS.items()}
         values, problems = collect({key: partial(SETTINGS[key].take, value) for key, value in given.items()})
-        problems += [*_later(values), *_together(config, values, debug=debug), *_strangers(config)]
+        problems += [*_together(config, values, debug=debug), *_strangers(config)]
         if problems:
             del config, given, values  # Error reports show what the names of a frame hold.
             raise HubConfigError("\n".join(problems))
@@ -192,14 +190,6 @@ def _secret_from(path: Path) -> str:
         return read.secret_in(path)
     except Wrong as wrong:
         raise HubConfigError(f"HUB_SERVICE_SECRET_FILE {wrong}.") from None
-
-
-def _later(values: Mapping[str, t.Any]) -> Iterator[str]:
-    """What is switched on and not there yet. In silence it would be a hole."""
-    for key, words in LATER.items():
-        word = values.get(key)
-        if word in words:
-            yield f"{key} '{str(word).lower()}' is not available in this version; leave it out."
 
 
 def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@
     │   └── TokenRejected    502       Hub says ``invalid_grant``: the code or token is over
     ├── LoginFailed          400       a login that came back cannot be completed
     ├── LoginRequired        401       nobody is signed in
+    │   └── StepUpRequired   401       somebody is, but entered their password too long ago
     └── AccessDenied         403       somebody is signed in, but may not
 
 Those with a status are Werkzeug HTTP exceptions too, so that ``app.errorhandler`` finds them by class
@@ -94,6 +95,7 @@ class HubProblem(HubError, HTTPException):
     """
 
     hub_code = "HUB-500"
+    again = False
 
     def __init__(self, message: str = "", *, hub_code: str | None = None, return_to: str | None = None) -> None:
         if hub_code:
@@ -130,7 +132,7 @@ class HubProblem(HubError, HTTPException):
             "reference": self.reference,
         }
         login_url = pages.login_url(self) if pages and self.code == 401 else None
-        return json.dumps(document | ({"login_url": login_url} if login_url else {}))
+        return json.dumps(document | self.more_fields() | ({"login_url": login_url} if login_url else {}))
 
     def get_headers(self, environ: WSGIEnvironment | None = None, scope: object = None) -> list[tuple[str, str]]:
         """Headers of the answer; never cached, never framed."""
@@ -141,6 +143,10 @@ class HubProblem(HubError, HTTPException):
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         """Headers that only this kind of problem has."""
+        return {}
+
+    def more_fields(self) -> dict[str, t.Any]:
+        """Fields of the problem details that only this kind of problem has."""
         return {}
 
     def get_response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -231,6 +237,30 @@ class LoginRequired(HubProblem, Unauthorized):
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         return challenge(pages, **({"error": self.error} if self.error else {}))
+
+
+class StepUpRequired(LoginRequired):
+    """Somebody is signed in, but entered their password longer ago than `max_age` seconds, or nobody knows when.
+
+    Scripts are told in the words of RFC 9470 section 3.
+    """
+
+    again = True
+    title = "Please enter your password again"
+    sentence = (
+        "This needs a password that was entered a short while ago. If you sent a form, your input was not sent: sign in"
+        " again in a new tab, then come back here and use your browser's Back button."
+    )
+
+    def __init__(self, max_age: int, **more: t.Any) -> None:
+        super().__init__("The password is too old.", error="insufficient_user_authentication", **more)
+        self.max_age = max_age
+
+    def more_headers(self, pages: Pages | None) -> dict[str, str]:
+        return challenge(pages, error="insufficient_user_authentication", max_age=str(self.max_age))
+
+    def more_fields(self) -> dict[str, t.Any]:
+        return {"error": self.error, "max_age": self.max_age}
 
 
 class InputNotSent(LoginRequired):

@@ -25,9 +25,10 @@ from .errors import HubConfigError, LoginRequired
 from .model import HubSession
 from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserTokens
 from .tokens.sessions import end_sessions, sessions_of
-from .web.addresses import MOUNTED, safe_address, site_path
+from .web.addresses import MOUNTED, safe_address
+from .web.admission import check_login
 from .web.answers import Preparation, finish
-from .web.guards import check_everything, check_login
+from .web.guards import check_everything
 from .web.identity import (
     csrf_token,
     current_hub_user,
@@ -38,13 +39,16 @@ from .web.identity import (
     make_ticket,
     presented_handle,
 )
-from .web.login import begin_login, end_login, redirect_to, stop_loops
+from .web.login import begin_login, leave, may_be_silent, stop_loops
+from .web.pending import Asked
 from .web.state import EXTENSION, state
 from .web.views import blueprint
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from requests import Session
+
+Credentials = t.Literal["default", "skip", "silent", "required"]
 
 
 class HubAuth:
@@ -122,27 +126,29 @@ class HubAuth:
 
         return guarded
 
-    def login(self, next: str | None = None, credentials: t.Literal["default", "required"] | None = None) -> Response:
+    def login(self, next: str | None = None, credentials: Credentials | None = None) -> Response:
         """The answer that begins a login and comes back to `next`, a path of this site (else ``HUB_AFTER_LOGIN``).
 
-        `credentials`: ``required`` makes Hub ask for the password again.
+        `credentials`: as ``HUB_REQUEST_CREDENTIALS``. ``required`` makes Hub ask for the password again; ``silent``
+        comes back as nobody where Hub knows nobody, and for five minutes after that Hub may ask.
         """
-        if credentials not in (None, "default", "required"):
+        if credentials not in (None, *t.get_args(Credentials)):
             raise HubConfigError(
-                f"login(credentials={credentials!r}) is not available in this version. Use 'required'."
+                f"login(credentials=...) takes {', '.join(t.get_args(Credentials))}, got {credentials!r}."
             )
+        is_silent = credentials == "silent" and may_be_silent()
+        if credentials == "silent" and not is_silent:
+            credentials = "default"
         address = safe_address(next, state().config)
         known = known_identity()
         if known is not None and not known.user:
             # Who is asked to sign in because nobody is signed in may go round in circles, as at a guard.
             stop_loops(address)
-        return begin_login(address, credentials=credentials)
+        return begin_login(address, Asked(credentials, optional=is_silent))
 
     def logout(self) -> Response:
-        """Sign out here, and the answer that goes to ``HUB_AFTER_LOGOUT``."""
-        end_login()
-        config = state().config
-        return redirect_to(site_path(config.after_logout, config))
+        """Sign out here, and the answer that goes to ``HUB_AFTER_LOGOUT``, or to Hub (``HUB_LOGOUT_FROM_HUB``)."""
+        return leave()
 
     def as_user(self, service: str | None = None, *, ticket: str | None = None) -> ServiceClient:
         """Calls `service` of ``HUB_SERVICES``, or Hub's own REST, as the person behind this request or `ticket`.

@@ -136,7 +136,8 @@ class Login:
     when `user` was last read from Hub, and `permissions_at` the same for `permissions`, once somebody asked for them.
     `failures`: calls to Hub for this login that failed, so that whoever waited for
     one of them need not try again. `ended`: why the login is over; then it holds no token, and `user` nothing but the
-    id (a later login of the same person keeps what the application has in the session).
+    id (a later login of the same person keeps what the application has in the session). `authenticated_at`: when the
+    person last entered a password, as far as we know; 0 where nobody can tell.
     """
 
     user: HubUser
@@ -150,6 +151,7 @@ class Login:
     ended: str | None = None
     permissions: HubPermissions | None = None
     permissions_at: int = 0
+    authenticated_at: int = 0
 
     def end(self, reason: str) -> Login:
         """The same login, over: nothing of it but whose it was."""

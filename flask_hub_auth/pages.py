@@ -28,12 +28,16 @@ PAGE_HEADERS: t.Final = {
 
 
 class Problem(t.Protocol):
-    """What a page needs to know of a problem. `code` is the HTTP status, `hub_code` one of the numbered codes."""
+    """What a page needs to know of a problem.
+
+    `code` is the HTTP status, `hub_code` one of the numbered codes. `again`: whether a password is all that is missing.
+    """
 
     code: int | None
     hub_code: str
     reference: str
     return_to: str | None
+    again: bool
 
     @property
     def title(self) -> str:

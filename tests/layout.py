@@ -19,6 +19,7 @@ FLOORS = (
         "hub.deadline",
         "hub.transport",
         "hub.oauth",
+        "hub.keys",
         "hub.openid",
         "hub.rest",
         "hub.directory",
@@ -48,6 +49,9 @@ FLOORS = (
         "web.state",
         "web.identity",
         "web.login",
+        "web.checks",
+        "web.callback",
+        "web.admission",
         "web.guards",
         "web.views",
         "web.answers",
@@ -68,6 +72,7 @@ OWNERS = {
     "redis.asyncio.lock": "tokens.locks",
     "cryptography.hazmat.primitives.ciphers": "sealing",
     "itsdangerous": "web.pending",
+    "joserfc": "hub.openid",
     "requests.exceptions": "hub.transport",
 }
 REQUESTS_ERRORS = {

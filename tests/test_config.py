@@ -14,7 +14,7 @@ from pathlib import Path
 import flask
 import pytest
 
-from flask_hub_auth.config import HUB_ID, LATER, SETTINGS, HubConfig, HubService
+from flask_hub_auth.config import HUB_ID, SETTINGS, HubConfig, HubService
 from flask_hub_auth.errors import HubConfigError
 
 KEY = "k" * 32
@@ -423,7 +423,6 @@ def test_all_problems_are_reported_together() -> None:
     bad = {
         "HUB_URL": "http://hub.mycompany.com",
         "HUB_TIMEOUT": "5s",
-        "HUB_OPENID": True,
         "HUB_LOGIN_PATH": "/logout",
         "HUB_URI": "https://hub.mycompany.com",
         "HUB_SERVICES": {"a": {"id": "a b", "url": "x"}, "b": None},
@@ -440,7 +439,6 @@ def test_all_problems_are_reported_together() -> None:
         "HUB_SERVICES",
         "HUB_SERVICES",
         "HUB_TIMEOUT",
-        "HUB_OPENID",
         "HUB_SERVICE_URL",
         "HUB_LOGOUT_PATH",
         "HUB_URI",
@@ -682,7 +680,6 @@ def test_what_is_not_set_has_the_documented_value() -> None:
 def test_the_table_and_the_fields_name_the_same_settings() -> None:
     ours = [key.removeprefix("HUB_").lower() for key in SETTINGS if key.startswith("HUB_")]
     assert [each.name for each in dataclasses.fields(HubConfig)] == [*ours, "secret_keys"]
-    assert set(LATER) < set(SETTINGS)
 
 
 def test_a_login_asks_for_hub_this_service_and_all_that_it_calls() -> None:
@@ -723,23 +720,6 @@ def test_our_paths_differ_from_each_other(one: str, other: str, slash: str) -> N
 @pytest.mark.parametrize("value", ["/login", "/authorized", "/login?next=/"])
 def test_a_login_that_would_end_where_it_begins_is_refused(value: str) -> None:
     assert "HUB_AFTER_LOGIN must not be the path of a login" in only_complaint(HUB_AFTER_LOGIN=value)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "word"),
-    [
-        ("HUB_OPENID", True, "true"),
-        ("HUB_OPENID", "true", "true"),
-        ("HUB_REQUEST_CREDENTIALS", "skip", "skip"),
-        ("HUB_REQUEST_CREDENTIALS", "silent", "silent"),
-        ("HUB_REQUEST_CREDENTIALS", "required", "required"),
-        ("HUB_LOGOUT_FROM_HUB", "required", "required"),
-        ("HUB_LOGOUT_FROM_HUB", "rp", "rp"),
-    ],
-)
-def test_what_comes_later_is_not_ignored_in_silence(name: str, value: object, word: str) -> None:
-    sentence = only_complaint(**{name: value})
-    assert sentence == f"{name} '{word}' is not available in this version; leave it out."
 
 
 def test_a_text_a_number_and_a_callable_are_secrets() -> None:

@@ -14,7 +14,7 @@ import math
 import re
 import time
 import typing as t
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from authlib.oauth2.client import OAuth2Client
 
@@ -28,6 +28,7 @@ SecretSource = str | Secret | t.Callable[[], str | Secret] | None
 
 AUTHORIZATION_PATH: t.Final = "/api/rest/oauth2/auth"
 TOKEN_PATH: t.Final = "/api/rest/oauth2/token"
+LOGOUT_PATH: t.Final = "/api/rest/oauth2/logout"
 
 DEFAULT_LIFE: t.Final = 600
 LONGEST_LIFE: t.Final = 30 * 86400
@@ -76,8 +77,13 @@ class HubOAuth:
         offline: bool = True,
         request_credentials: str = "default",
         nonce: str | None = None,
+        max_age: int | None = None,
+        prompt: str | None = None,
     ) -> str:
-        """Where a browser goes to sign in (Hub documentation, "Authorization Code" and "Implicit Flow")."""
+        """Where a browser goes to sign in (Hub documentation, "Authorization Code" and "Implicit Flow").
+
+        The last three are for OpenID Connect (Core 1.0 section 3.1.2.1).
+        """
         client = OAuth2Client(None, self.service_id, redirect_uri=redirect_uri, code_challenge_method="S256")
         url, _ = client.create_authorization_url(
             self._transport.hub_url + AUTHORIZATION_PATH,
@@ -87,8 +93,14 @@ class HubOAuth:
             request_credentials=request_credentials,
             access_type="offline" if offline else None,
             nonce=nonce,
+            max_age=max_age,
+            prompt=prompt,
         )
         return str(url)
+
+    def logout_url(self, state: str) -> str:
+        """Where a browser goes to sign out at Hub, and comes back from with `state` (seen in ring-ui 7)."""
+        return f"{self._transport.hub_url}{LOGOUT_PATH}?{urlencode({'client_id': self.service_id, 'state': state})}"
 
     def exchange(self, code: str, *, redirect_uri: str, verifier: str | None) -> HubToken:
         """The token for an authorization code. Makes one request: a code is good once."""

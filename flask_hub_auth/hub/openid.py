@@ -1,14 +1,30 @@
-"""What Hub says about itself as an OpenID provider."""
+"""What Hub says about itself as an OpenID provider, and about a person in an id token."""
 
 from __future__ import annotations
 
+import hmac
+import math
 import time
 import typing as t
+from dataclasses import dataclass
 
-from ..errors import HubError
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
+
+from ..errors import HubError, HubProtocolError
+from ..model import Secret
+from .keys import KnownKeys
 from .transport import Transport
 
 PATH: t.Final = "/.well-known/openid-configuration"
+KEYS_PATH: t.Final = "/api/rest/oauth2/keys"
+ALGORITHM: t.Final = "RS256"
+"""The one algorithm of Hub's id tokens (Hub documentation, "OpenID Connect"); a token cannot choose another."""
+
+SKEW: t.Final = 60
+"""Seconds that Hub's clock may be apart from ours."""
 
 PAUSE: t.Final = 60
 """Seconds after which a document that could not be had is asked for again."""
@@ -31,6 +47,10 @@ class Discovery:
             self._failed_at = self._clock() if self._issuer is None else None
         return self._issuer
 
+    def is_issuer(self, name: str) -> bool:
+        """Whether this Hub calls itself so: by its URL, or as its document says."""
+        return name == self._transport.hub_url or name == self.issuer()
+
     def _asked(self) -> str | None:
         try:
             answer = self._transport.request("GET", PATH)
@@ -39,3 +59,110 @@ class Discovery:
         except HubError:
             return None
         return issuer if isinstance(issuer, str) and issuer else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a good id token says. Both times are epoch seconds of Hub's clock.
+
+    `authenticated_at`: when the person entered a password (``auth_time``); None where Hub does not say it.
+    """
+
+    subject: str
+    issued_at: int
+    authenticated_at: int | None
+
+
+class IdTokens:
+    """Checks the id tokens of one service (OpenID Connect Core 1.0 section 3.1.3.7). For use by several threads."""
+
+    def __init__(
+        self, transport: Transport, discovery: Discovery, service_id: str, *, clock: t.Callable[[], float]
+    ) -> None:
+        self._transport = transport
+        self._discovery = discovery
+        self._service_id = service_id
+        self._clock = clock
+        self._keys = KnownKeys(self._read_keys, clock)
+        self._registry = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
+
+    def verify(self, token: Secret | None, *, nonce: str) -> Claims:
+        """What `token` says, if Hub made it just now, for this service and the login with `nonce`.
+
+        :raises HubProtocolError: it is missing, or wrong in any way; the text says in which
+        :raises HubUnavailable: Hub's keys could not be read
+        """
+        if token is None:
+            raise HubProtocolError("Hub gave no id token, though the login asked for openid.")
+        claims = self._signed(token)
+        problem = self._problem(claims, nonce)
+        if problem:
+            raise HubProtocolError(f"Hub's id token is refused: {problem}.")
+        at = claims.get("auth_time")
+        return Claims(claims["sub"], int(claims["iat"]), None if at is None else int(at))
+
+    def _signed(self, token: Secret) -> dict[str, t.Any]:
+        try:
+            return jwt.decode(token.reveal(), self._key, registry=self._registry).claims
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            # Its text may hold parts of the token.
+            problem = type(error).__name__
+        raise HubProtocolError(f"Hub's id token is refused: no good signature of Hub's ({problem}).")
+
+    def _key(self, token: t.Any) -> RSAKey:
+        kid = token.headers().get("kid")
+        key = self._keys.find(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise ValueError("signed with a key that Hub does not publish")
+        return key
+
+    def _problem(self, claims: dict[str, t.Any], nonce: str) -> str | None:
+        """What is wrong with what a token says."""
+        audience = claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        # Of several services in one token, `azp` names the one that asked.
+        party = claims.get("azp", self._service_id if len(audiences) == 1 else None)
+        times = [claims.get("exp"), claims.get("iat"), claims.get("auth_time", 0)]
+        if not self._discovery.is_issuer(str(claims.get("iss"))):
+            return "it names another issuer (iss)"
+        if self._service_id not in audiences or party != self._service_id:
+            return "it is for another service (aud, azp)"
+        if not all(_is_time(each) for each in times):
+            return "a time is missing or no number (exp, iat, auth_time)"
+        if self._clock() >= claims["exp"] + SKEW:
+            return "it has expired (exp)"
+        if not hmac.compare_digest(str(claims.get("nonce")).encode(errors="replace"), nonce.encode()):
+            return "it belongs to another login (nonce)"
+        if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+            return "it is about nobody (sub)"
+        return None
+
+    def _read_keys(self) -> dict[str, RSAKey]:
+        answer = self._transport.request("GET", KEYS_PATH)
+        answer.raise_for_status()
+        listed = answer.json().get("keys")
+        if not isinstance(listed, list):
+            raise HubProtocolError(f"{answer} that is no set of keys.")
+        return {each["kid"]: key for each in listed if (key := _rsa_key(each))}
+
+
+_SHORTEST_KEY: t.Final = 342
+"""Letters of a modulus with 2048 bits (RFC 7518 section 3.3)."""
+
+
+def _rsa_key(fields: object) -> RSAKey | None:
+    """A key of Hub's set (RFC 7517 section 4); None for one that is for something else."""
+    if not isinstance(fields, dict) or fields.get("kty") != "RSA" or not isinstance(fields.get("kid"), str):
+        return None
+    if fields.get("use", "sig") != "sig" or fields.get("alg", ALGORITHM) != ALGORITHM:
+        return None
+    if len(str(fields.get("n"))) < _SHORTEST_KEY:
+        return None
+    try:
+        return RSAKey.import_key({name: fields[name] for name in ("kty", "kid", "n", "e")})
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

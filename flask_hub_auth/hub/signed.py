@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote_plus
@@ -18,14 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from ..errors import HubProtocolError, HubUnavailable
+from ..errors import HubProtocolError
+from .keys import KnownKeys
 from .transport import Transport
 
 KEY_PATH: t.Final = "/api/rest/oauth2/key"
-KEY_PAUSE: t.Final = 60
-"""Seconds between two readings of Hub's key because a token names a version that we do not know."""
-FAILED_PAUSE: t.Final = 1
-"""Seconds after which a key that could not be read is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +64,15 @@ class HubKeys:
 
     def __init__(self, transport: Transport, clock: t.Callable[[], float]) -> None:
         self._transport = transport
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: dict[str, DSAPublicKey] = {}
-        self._asked_at = float("-inf")
-        self._failed = False
+        # The key before stays good for the tokens that it signed.
+        self._keys = KnownKeys(self._read, clock, keeps=1)
 
     def verify(self, token: SignedToken) -> bool:
         """Whether Hub signed this token.
 
         :raises HubUnavailable: the key could not be read
         """
-        key = self._key(token.key_version)
+        key = self._keys.find(token.key_version)
         if key is None:
             return False
         try:
@@ -88,27 +81,7 @@ class HubKeys:
             return False
         return True
 
-    def _key(self, version: str) -> DSAPublicKey | None:
-        known = self._keys.get(version)
-        if known is not None:
-            return known
-        with self._lock:
-            known = self._keys.get(version)
-            pause = FAILED_PAUSE if self._failed else KEY_PAUSE
-            if known is None and not 0 <= self._clock() - self._asked_at < pause:
-                self._failed = True
-                try:
-                    self._read()
-                    self._failed = False
-                finally:
-                    # After the call, which may have taken long: whoever waited for it must not wait once more.
-                    self._asked_at = self._clock()
-            elif known is None and self._failed:
-                # Nobody can say whether the token is good, so it must not be called bad.
-                raise HubUnavailable("Hub's key could not be read a moment ago.", retry_after=FAILED_PAUSE)
-            return self._keys.get(version)
-
-    def _read(self) -> None:
+    def _read(self) -> dict[str, DSAPublicKey]:
         answer = self._transport.request("GET", KEY_PATH)
         answer.raise_for_status()
         version, _, spki = answer.body.decode("ascii", "replace").strip().partition(".")
@@ -118,5 +91,4 @@ class HubKeys:
             raise HubProtocolError("Hub's key is not '<version>.<base64 of the key>'.") from None
         if not isinstance(key, DSAPublicKey):
             raise HubProtocolError("Hub's key is not a DSA key.")
-        # The key before stays good for the tokens that it signed.
-        self._keys = {**dict(list(self._keys.items())[-1:]), version: key}
+        return {version: key}

@@ -18,6 +18,7 @@ from ..config import HUB_ID, HubConfig
 from ..errors import HubRefused, HubUnavailable, LoginRequired, TokenRejected
 from ..hub.credentials import is_token
 from ..hub.directory import Directory
+from ..hub.openid import SKEW
 from ..hub.signed import HubKeys, SignedToken
 from ..hub.transport import Transport
 from ..model import ANONYMOUS, HubPermissions, HubUser, Secret
@@ -26,8 +27,6 @@ from .calls import SharedCalls
 
 log = logging.getLogger("flask_hub_auth")
 
-SKEW: t.Final = 60
-"""Seconds that Hub's clock may be apart from ours."""
 REMEMBERED: t.Final = 4096
 """Tokens that a process remembers."""
 REFUSED_SECONDS: t.Final = 10

@@ -61,11 +61,12 @@ class TokenKeeper:
         """Epoch seconds, by the clock that all ends are counted by."""
         return self._clock()
 
-    def begin(self, user: HubUser, token: HubToken) -> bytes:
-        """Keep a new login and answer its handle."""
+    def begin(self, user: HubUser, token: HubToken, *, authenticated_at: int = 0) -> bytes:
+        """Keep a new login and answer its handle. `authenticated_at`: when its person entered a password, if known."""
         now = int(self._clock())
         token, life = times.lasting(token, now)
-        return self.logins.add(Login(user=user, token=token, token_life=life, since=now, last_seen=now, read_at=now))
+        login = Login(user=user, token=token, token_life=life, since=now, last_seen=now, read_at=now)
+        return self.logins.add(replace(login, authenticated_at=authenticated_at))
 
     def current(self, handle: bytes) -> Login | None:
         """The living login behind `handle`, renewed and read again where that is due; None if there is none.

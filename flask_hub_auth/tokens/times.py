@@ -68,6 +68,11 @@ def knows_groups(login: Login, now: float, config: HubConfig) -> bool:
     return now < login.read_at + config.user_ttl + config.outage_grace
 
 
+def is_recent(login: Login, now: float, max_age: float) -> bool:
+    """Whether the person entered a password within the last `max_age` seconds."""
+    return int(now) - login.authenticated_at <= max_age
+
+
 def seen(login: Login, now: float) -> Login:
     """The login with the time when it was last used; the same one where what it says is new enough."""
     return login if now - login.last_seen < SEEN_SECONDS else replace(login, last_seen=int(now))

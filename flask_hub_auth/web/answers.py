@@ -31,7 +31,8 @@ class AppPages:
     def login_url(self, problem: Problem) -> str | None:
         if ONLY_BEARER in request.environ:
             return None
-        return login_address(problem.return_to or here(request, self.config), self.config)
+        again = {"again": "1"} if problem.again else {}
+        return login_address(problem.return_to or here(request, self.config), self.config, **again)
 
     def html(self, problem: Problem) -> str:
         ours = (request.endpoint or "").startswith("hub_auth.")

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import functools
 import typing as t
+from datetime import timedelta
 from weakref import WeakSet
 
 from flask import Flask, Response, current_app, request
 from flask.views import View
 
-from ..errors import AccessDenied, HubConfigError, InputNotSent, LoginRequired, SetupProblem
-from ..model import HubUser, Identity
-from ..pages import prefers_html
-from .addresses import here, login_address, on_this_site
-from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity
-from .login import begin_login, stop_loops
-from .navigation import can_navigate, presented_token
-from .signals import hub_access_denied
-from .state import application, state
+from .. import readers
+from ..errors import HubConfigError, SetupProblem
+from .admission import check_bearer, check_groups, check_login, check_optional, check_password, check_permission
+from .state import GUARD, OPTIONAL
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 _PUBLIC: t.Final = "__hub_public__"
-GUARD: t.Final = "__hub_guard__"
-"""Attribute of a guarded view: what guards it, in words."""
+_FIRST: t.Final = "__hub_first__"
+"""Attribute of a guarded view: what ``HUB_PROTECT_ALL`` asks before anything of the application runs."""
 
 BEARER: t.Final = "bearer"
 _guards: WeakSet[t.Callable[..., t.Any]] = WeakSet()
@@ -34,17 +30,38 @@ _bare: WeakSet[t.Callable[..., t.Any]] = WeakSet()
 @t.overload
 def hub_login_required(view: F) -> F: ...
 @t.overload
-def hub_login_required(*, max_age: float | None = None) -> t.Callable[[F], F]: ...
-def hub_login_required(view: F | None = None, *, max_age: float | None = None) -> t.Any:
+def hub_login_required(*, max_age: float | timedelta | None = None) -> t.Callable[[F], F]: ...
+def hub_login_required(view: F | None = None, *, max_age: float | timedelta | None = None) -> t.Any:
     """Let only people through who are signed in.
 
     Use it below ``@app.route``, on a function, an async function, or a class-based view. A person who is not signed in
     and navigates here is sent to Hub and comes back; everything else gets 401 (problem details with a ``login_url``).
+
+    :param max_age: seconds; who entered no password within them is asked for it again at Hub, and has to be the same
+        person. What counts is a password that we have asked for, and with ``HUB_OPENID`` what Hub says about it. A
+        caller with a token gets 401, since it says nothing about passwords.
     """
-    if max_age is not None:
-        raise HubConfigError("hub_login_required(max_age=...) is not available in this version. Leave max_age out.")
     guard = functools.partial(_guarded, check=check_login, words="login")
+    if max_age is not None:
+        check = functools.partial(check_password, _whole_seconds(max_age))
+        guard = functools.partial(_guarded, check=check, words="login with a new password", first=check)
     return guard if view is None else guard(view)
+
+
+def _whole_seconds(max_age: object) -> int:
+    try:
+        return max(1, int(readers.life(max_age)))
+    except readers.Wrong as wrong:
+        raise HubConfigError(f"hub_login_required: max_age {wrong}. Example: max_age=300.") from None
+
+
+def hub_login_optional(view: F) -> F:
+    """Let everybody through, and know those whom Hub knows: ``current_hub_user`` is falsy for the others.
+
+    A stranger who navigates here is sent through Hub once, which asks nothing (``request_credentials=silent``). Where
+    Hub knows nobody they come back as such, and for five minutes Hub is not asked again.
+    """
+    return _guarded(view, check=check_optional, words=OPTIONAL, first=_pass)
 
 
 def hub_group_required(*names: str) -> t.Callable[[F], F]:
@@ -69,7 +86,7 @@ def hub_bearer_required(view: F) -> F:
     A browser's cookie does not count here, so the view needs no protection against forged forms. Others get 401 or 403
     with ``WWW-Authenticate`` (RFC 6750 section 3).
     """
-    return _guarded(view, check=check_bearer, words=BEARER)
+    return _guarded(view, check=check_bearer, words=BEARER, first=_pass)
 
 
 def hub_permission_required(key: str, project: str | None = None) -> t.Callable[[F], F]:
@@ -82,85 +99,18 @@ def hub_permission_required(key: str, project: str | None = None) -> t.Callable[
     return functools.partial(_guarded, check=check, words=f"permission {key}" + (f" in {project}" if project else ""))
 
 
-def check_login() -> Response | None:
-    """None if somebody is signed in; else the answer that begins a login, or :class:`LoginRequired`.
-
-    :raises AccessDenied: the presented token is a service's own, or its person is not in ``HUB_LOGIN_GROUPS``
-    """
-    who = identity()
-    if who.bearer is not None:
-        _check_caller(who)
-        return None
-    return None if who.user else _ask_to_sign_in()
-
-
-def check_bearer() -> Response | None:
-    """None if a good token is presented."""
-    state()  # An application without HubAuth has no way to know a good token, and says so.
-    request.environ[ONLY_BEARER] = True
-    who = identity() if presented_token(request) is not None else Identity()
-    if who.bearer is None:
-        raise LoginRequired("No token is presented.")
-    _check_caller(who)
-    return None
-
-
-def check_groups(names: t.Sequence[str]) -> Response | None:
-    """None if the person is in one of `names`; :class:`AccessDenied` if not.
-
-    :raises HubUnavailable: what is known of the groups is too old to decide by, and Hub could not be asked
-    """
-    answer = check_login()
-    if answer is not None:
-        return answer
-    who = identity()
-    user: HubUser = who.user
-    if who.login is not None and who.handle is not None:
-        login = state().permissions.with_groups(who.handle, who.login)
-        if login is None:
-            forget_identity()
-            return _ask_to_sign_in()
-        user = login.user
-    if user.groups.isdisjoint(names):
-        _deny(who, tuple(names))
-    return None
-
-
-def check_permission(key: str, project: str | None) -> Response | None:
-    """None if the person holds the permission; :class:`AccessDenied` if not.
-
-    :raises HubUnavailable: as :func:`check_groups`
-    """
-    answer = check_login()
-    if answer is not None:
-        return answer
-    if not current_hub_permissions.allows(key, project):
-        _deny(identity(), (key,))
-    return None
-
-
-def _check_caller(who: Identity) -> None:
-    """Whether a caller with a token may come in at all."""
-    if not who.user:
-        raise AccessDenied("The presented token is a service's own; no person is behind it.", bearer=True)
-    groups = state().config.login_groups
-    if groups and who.user.groups.isdisjoint(groups):
-        raise AccessDenied(f"The user {who.user.id} may not sign in.", hub_code="HUB-113", bearer=True)
-
-
-def _deny(who: Identity, needed: tuple[str, ...]) -> t.NoReturn:
-    hub_access_denied.send(application(), user=who.user, needed=needed)
-    message = f"The user {who.user.id} lacks what is needed: {', '.join(needed)}."
-    raise AccessDenied(message, needed=needed, bearer=who.bearer is not None)
+def _pass() -> None:
+    """Nothing to ask before the view's own guard does."""
 
 
 def check_everything() -> Response | None:
     """The guard of ``HUB_PROTECT_ALL``: a login for every endpoint that is not public, and where there is none."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    # Where only a presented token counts, the view's own guard says so; a login would not help there.
-    if is_public(request.endpoint) or (view in _guards and getattr(view, GUARD) == BEARER):
+    if is_public(request.endpoint):
         return None
-    return check_login()
+    view = current_app.view_functions.get(request.endpoint or "")
+    # Where only a presented token counts, or nobody need be signed in, the view's own guard says so.
+    first: t.Callable[[], Response | None] = getattr(view, _FIRST) if view in _guards else check_login
+    return first()
 
 
 def is_public(endpoint: str | None) -> bool:
@@ -190,10 +140,16 @@ def find_bare_views(app: Flask) -> None:
             )
 
 
-def _guarded(view: F, *, check: t.Callable[[], Response | None], words: str) -> F:
+def _guarded(
+    view: F,
+    *,
+    check: t.Callable[[], Response | None],
+    words: str,
+    first: t.Callable[[], Response | None] = check_login,
+) -> F:
     if isinstance(view, type) and issubclass(view, View):
         # Of a view's decorators the last is the outermost: nothing of the view runs before it.
-        view.decorators = [*view.decorators, functools.partial(_guarded, check=check, words=words)]
+        view.decorators = [*view.decorators, functools.partial(_guarded, check=check, words=words, first=first)]
         return view
     if not callable(view):
         raise HubConfigError(f"A guard stands on a view function or a View class, got {view!r}.")
@@ -204,31 +160,10 @@ def _guarded(view: F, *, check: t.Callable[[], Response | None], words: str) -> 
         return current_app.ensure_sync(view)(*args, **kwargs) if answer is None else answer
 
     setattr(guarded, GUARD, words)
+    setattr(guarded, _FIRST, first)
     _guards.add(guarded)
     inner: t.Any = view
     while inner is not None:
         _bare.add(inner)
         inner = getattr(inner, "__wrapped__", None)
     return t.cast(F, guarded)
-
-
-def _ask_to_sign_in() -> Response:
-    config = state().config
-    next = here(request, config)
-    if can_navigate(request):
-        stop_loops(next)
-        return begin_login(next)
-    if request.headers.get("HX-Request") == "true":
-        return _ask_htmx()
-    if request.method not in ("GET", "HEAD") and prefers_html(request.environ):
-        raise InputNotSent("A form was sent, and nobody is signed in any more.")
-    raise LoginRequired("Nobody is signed in.", return_to=next)
-
-
-def _ask_htmx() -> Response:
-    """401 with a header that makes htmx navigate the whole page to the login."""
-    config = state().config
-    page = on_this_site(request.headers.get("HX-Current-URL"), config) or here(request, config)
-    response = t.cast(Response, LoginRequired("Nobody is signed in.", return_to=page).get_response(request.environ))
-    response.headers["HX-Redirect"] = login_address(page, config)
-    return response

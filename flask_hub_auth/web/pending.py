@@ -1,7 +1,8 @@
 """Logins that have begun and not come back: one signed cookie each, nothing on the server.
 
-The cookie holds the state and the return address. The PKCE verifier is in no cookie and no URL: it is derived from the
-state and the key that signed the cookie. A second cookie counts round trips, for the breaker of loops.
+The cookie holds the state, the return address and what was asked for. The PKCE verifier is in no cookie and no URL: it
+is derived from the state and the key that signed the cookie, and so is the nonce. A second cookie counts round trips,
+for the breaker of loops, and remembers that Hub knew nobody.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hmac
 import json
 import secrets
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
@@ -35,12 +36,44 @@ _SWEPT: t.Final = 12  # cookies that one answer takes away; each costs a header 
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a login asks of Hub beside an account.
+
+    `credentials`: None stands for ``HUB_REQUEST_CREDENTIALS``. `optional`: where Hub gives nobody, the browser comes
+    back as nobody. `user_id`: only this person may come back. `max_age`: seconds for which a password is new enough.
+    """
+
+    credentials: str | None = None
+    optional: bool = False
+    user_id: str | None = None
+    max_age: int | None = None
+
+    @property
+    def is_step_up(self) -> bool:
+        """Whether a password is asked for, however well Hub knows the browser."""
+        return self.user_id is not None or self.max_age is not None
+
+
+AS_USUAL: t.Final = Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Round trips in a row that ended with nobody signed in, and whether Hub was asked in silence and gave nobody."""
+
+    trips: int = 0
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """A login on its way: `age` in seconds since it began."""
+    """A login on its way: `age` in seconds since it began. `nonce` is for the id token."""
 
     state: str
     next: str
     verifier: str = field(repr=False)
+    nonce: str = field(repr=False)
+    asked: Asked = AS_USUAL
     age: float = 0.0
 
     @property
@@ -60,14 +93,13 @@ class PendingLogins:
         # A cookie of another service, Hub or callback is not ours, even under the same SECRET_KEY.
         self._salt = json.dumps(["flask-hub-auth/v1", config.url, config.service_id, config.redirect_uri]).encode()
 
-    def begin(self, next: str) -> Pending:
+    def begin(self, next: str, asked: Asked) -> Pending:
         """A login that comes back to `next`. The state has 256 bits from the system's generator."""
-        state = secrets.token_urlsafe(32)
-        return Pending(state, next, self._verifier(self._keys[0], state))
+        return self._made(self._keys[0], secrets.token_urlsafe(32), next, asked)
 
     def remember(self, response: Response, cookies: Cookies, pending: Pending) -> None:
         """Give the browser the cookie of `pending`; beyond five, or too many bytes, the oldest go."""
-        name, value = self._name(pending.state), self._dump("login", {"s": pending.state, "n": pending.next})
+        name, value = self._name(pending.state), self._dump("login", _written(pending))
         others = {name: cookie for name, cookie in cookies.items() if name.startswith(f"{self._prefix}hub_login_")}
         count, size = 1, len(name) + len(value)
         gone = []
@@ -88,32 +120,47 @@ class PendingLogins:
         key, data, began = found
         if not isinstance(data, dict) or not hmac.compare_digest(str(data.get("s")).encode(), state.encode()):
             return None
-        return Pending(state, str(data.get("n")), self._verifier(key, state), self._clock() - began)
+        asked = Asked(**{name: data[letter] for name, letter in _LETTERS.items() if letter in data})
+        return self._made(key, state, str(data.get("n")), asked, self._clock() - began)
 
     def forget(self, response: Response, state: str) -> None:
         """Take the cookie of `state` away."""
         self._delete(response, self._name(state))
 
-    def tried(self, cookies: Cookies) -> int:
-        """How many round trips in a row came back well without anybody being signed in afterwards."""
+    def tried(self, cookies: Cookies) -> Tried:
+        """What this browser has tried in the last five minutes."""
         found = self._load("tried", cookies.get(f"{self._prefix}hub_tried", ""))
-        if found is None or self._clock() - found[2] > TRIED_SECONDS or not isinstance(found[1], int):
-            return 0
-        return found[1]
+        if found is None or self._clock() - found[2] > TRIED_SECONDS or not isinstance(found[1], list):
+            return Tried()
+        return Tried(*found[1])
 
-    def count(self, response: Response, tried: int) -> None:
-        """Write down the number of round trips; 0 takes the cookie away."""
-        if tried:
-            self._set(response, f"{self._prefix}hub_tried", self._dump("tried", tried), TRIED_SECONDS)
-        else:
+    def note(self, response: Response, tried: Tried) -> None:
+        """Write down what was tried; nothing takes the cookie away."""
+        if tried == Tried():
             self._delete(response, f"{self._prefix}hub_tried")
+        else:
+            self._set(response, f"{self._prefix}hub_tried", self._dump("tried", astuple(tried)), TRIED_SECONDS)
+
+    def leave(self, next: str) -> str:
+        """A state for the way to Hub's logout and back to `next`."""
+        return self._dump("logout", next)
+
+    def left(self, state: str) -> str | None:
+        """Where somebody who comes back from Hub's logout goes to; None if `state` is of something else."""
+        found = self._load("logout", state)
+        return str(found[1]) if found and self._clock() - found[2] <= KEPT_SECONDS else None
 
     def _name(self, state: str) -> str:
         digest = hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
         return f"{self._prefix}hub_login_{digest[:8]}"
 
-    def _verifier(self, key: bytes, state: str) -> str:
-        return encode(hmac.digest(key, self._salt + b"\0pkce\0" + state.encode(), "sha256"))
+    def _made(self, key: bytes, state: str, next: str, asked: Asked, age: float = 0.0) -> Pending:
+        """The login with `state`: two more of its values come from what only this site knows."""
+        verifier, nonce = (
+            encode(hmac.digest(key, self._salt + purpose + state.encode(), "sha256"))
+            for purpose in (b"\0pkce\0", b"\0nonce\0")
+        )
+        return Pending(state, next, verifier, nonce, asked, age)
 
     def _began(self, cookie: str) -> float:
         found = self._load("login", cookie)
@@ -149,3 +196,12 @@ class PendingLogins:
                 continue
             return key, data, signed.timestamp()
         return None
+
+
+_LETTERS: t.Final = {"credentials": "c", "optional": "o", "user_id": "u", "max_age": "m"}
+"""How a cookie names what was asked for; what is as usual is left out."""
+
+
+def _written(pending: Pending) -> dict[str, object]:
+    unusual = {letter: getattr(pending.asked, name) for name, letter in _LETTERS.items()}
+    return {"s": pending.state, "n": pending.next} | {letter: value for letter, value in unusual.items() if value}

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from ..config import HubConfig
 from ..errors import SetupProblem
 from ..hub import HubOAuth
-from ..hub.openid import Discovery
+from ..hub.openid import Discovery, IdTokens
 from ..hub.transport import Transport
 from ..hub.wire import Wire
 from ..sealing import Sealer
@@ -21,6 +21,9 @@ from ..tokens.permissions import PermissionKeeper
 from .pending import PendingLogins
 
 EXTENSION: t.Final = "hub_auth"
+GUARD: t.Final = "__hub_guard__"
+"""Attribute of a guarded view: what guards it, in words."""
+OPTIONAL: t.Final = "optional login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class HubState:
     transport: Transport
     oauth: HubOAuth
     discovery: Discovery
+    id_tokens: IdTokens
     sealer: Sealer
     keeper: TokenKeeper
     permissions: PermissionKeeper
@@ -56,3 +60,8 @@ def state() -> HubState:
 def application() -> Flask:
     """The current application itself, the sender of every signal."""
     return t.cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def has_optional_pages() -> bool:
+    """Whether a view of the current application welcomes people without asking them to sign in."""
+    return any(getattr(view, GUARD, None) == OPTIONAL for view in current_app.view_functions.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import MethodNotAllowed
@@ -10,8 +11,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..errors import LoginFailed, LoginRequired
 from ..pages import PAGE_HEADERS
 from .addresses import safe_address, site_path
+from .callback import complete_login
 from .identity import csrf_token, is_csrf_token
-from .login import begin_login, complete_login, end_login, redirect_to
+from .login import asked_by, begin_login, leave
 from .navigation import arguments, is_prefetch
 from .state import state
 
@@ -37,7 +39,7 @@ def blueprint(config: HubConfig) -> Blueprint:
 def login() -> Response:
     """302 to Hub, also for somebody who is signed in: that is how people switch accounts.
 
-    With ``switch`` in the query Hub asks for a password, since it would take the same account again by itself.
+    What else may stand in the query: :func:`~flask_hub_auth.web.login.asked_by`.
     """
     _not_head()
     if is_prefetch(request):
@@ -45,7 +47,7 @@ def login() -> Response:
     config = state().config
     addresses = arguments(request).getlist("next")
     next = safe_address(addresses[0], config) if len(addresses) == 1 else None
-    return begin_login(next, credentials="required" if "switch" in arguments(request) else None)
+    return begin_login(next, asked_by(arguments(request)))
 
 
 def authorized() -> Response:
@@ -61,12 +63,20 @@ def logout() -> Response | tuple[str, dict[str, str]]:
         _not_head()
         # An application's own page.html may look at `problem` anywhere.
         form = {"action": site_path(config.logout_path, config), "csrf_token": csrf_token(), "problem": None}
-        return render_template("hub_auth/logout.html", **form), PAGE_HEADERS
+        return render_template("hub_auth/logout.html", **form), _form_headers(config)
     if not _is_own_form():
         raise LoginFailed("A sign-out must come from this site: send csrf_token, see hub_csrf_token().")
-    next = safe_address(request.form.get("next"), config)
-    end_login()
-    return redirect_to(next or site_path(config.after_logout, config))
+    return leave(safe_address(request.form.get("next"), config))
+
+
+def _form_headers(config: HubConfig) -> dict[str, str]:
+    """The headers of a page whose form ends at Hub: browsers apply ``form-action`` to redirects too."""
+    if config.logout_from_hub == "none":
+        return PAGE_HEADERS
+    parts = urlsplit(config.url)
+    policy = PAGE_HEADERS["Content-Security-Policy"]
+    allowed = policy.replace("form-action 'self'", f"form-action 'self' {parts.scheme}://{parts.netloc}")
+    return {**PAGE_HEADERS, "Content-Security-Policy": allowed}
 
 
 def _is_own_form() -> bool:

@@ -226,9 +226,10 @@ def test_a_guard_on_what_is_no_view_is_refused(bad: Any) -> None:
         hub_group_required("Developers")(bad)
 
 
-def test_a_guard_that_asks_for_what_this_version_lacks_is_refused() -> None:
-    with pytest.raises(HubConfigError, match="max_age"):
-        hub_login_required(max_age=60)
+@pytest.mark.parametrize("max_age", [0, -1, True, float("nan"), "soon", (60,)])
+def test_a_max_age_that_is_no_number_of_seconds_is_refused(max_age: Any) -> None:
+    with pytest.raises(HubConfigError, match="hub_login_required: max_age must be a number of seconds"):
+        hub_login_required(max_age=max_age)
 
 
 # Groups

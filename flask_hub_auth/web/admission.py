@@ -1,0 +1,144 @@
+"""Whether a request may come in: None if so, else the answer that says what is missing, or a problem."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flask import Response, request
+
+from ..errors import AccessDenied, InputNotSent, LoginRequired, StepUpRequired
+from ..model import HubUser, Identity
+from ..pages import PAGES, prefers_html
+from ..tokens import times
+from .addresses import here, on_this_site
+from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity
+from .login import begin_login, may_be_silent, stop_loops
+from .navigation import can_navigate, presented_token
+from .pending import AS_USUAL, Asked
+from .signals import hub_access_denied
+from .state import application, state
+
+
+def check_login() -> Response | None:
+    """None if somebody is signed in; else the answer that begins a login, or :class:`LoginRequired`.
+
+    :raises AccessDenied: the presented token is a service's own, or its person is not in ``HUB_LOGIN_GROUPS``
+    """
+    who = identity()
+    if who.bearer is not None:
+        _check_caller(who)
+        return None
+    return None if who.user else _ask_to_sign_in()
+
+
+def check_password(max_age: int) -> Response | None:
+    """None if somebody is signed in who entered a password within `max_age` seconds; else as :func:`check_login`.
+
+    :raises StepUpRequired: what sent this request cannot go to Hub
+    """
+    who, hub = identity(), state()
+    if who.bearer is not None:
+        _check_caller(who)
+        request.environ[ONLY_BEARER] = True
+        raise StepUpRequired(max_age)
+    if who.login is not None and times.is_recent(who.login, hub.keeper.now(), max_age):
+        return None
+    asked = Asked("required", user_id=who.user.id or None, max_age=max_age)
+    problem = StepUpRequired(max_age) if who.user else LoginRequired("Nobody is signed in.")
+    return _ask_to_sign_in(asked, problem)
+
+
+def check_optional() -> Response | None:
+    """None, unless it is time to ask Hub in silence who this is.
+
+    :raises AccessDenied: as :func:`check_login`
+    """
+    who = identity()
+    if who.bearer is not None:
+        _check_caller(who)
+    if who.user or not can_navigate(request) or not may_be_silent():
+        return None
+    return begin_login(here(request, state().config), Asked("silent", optional=True))
+
+
+def check_bearer() -> Response | None:
+    """None if a good token is presented."""
+    state()  # An application without HubAuth has no way to know a good token, and says so.
+    request.environ[ONLY_BEARER] = True
+    who = identity() if presented_token(request) is not None else Identity()
+    if who.bearer is None:
+        raise LoginRequired("No token is presented.")
+    _check_caller(who)
+    return None
+
+
+def check_groups(names: t.Sequence[str]) -> Response | None:
+    """None if the person is in one of `names`; :class:`AccessDenied` if not.
+
+    :raises HubUnavailable: what is known of the groups is too old to decide by, and Hub could not be asked
+    """
+    answer = check_login()
+    if answer is not None:
+        return answer
+    who = identity()
+    user: HubUser = who.user
+    if who.login is not None and who.handle is not None:
+        login = state().permissions.with_groups(who.handle, who.login)
+        if login is None:
+            forget_identity()
+            return _ask_to_sign_in()
+        user = login.user
+    if user.groups.isdisjoint(names):
+        _deny(who, tuple(names))
+    return None
+
+
+def check_permission(key: str, project: str | None) -> Response | None:
+    """None if the person holds the permission; :class:`AccessDenied` if not.
+
+    :raises HubUnavailable: as :func:`check_groups`
+    """
+    answer = check_login()
+    if answer is not None:
+        return answer
+    if not current_hub_permissions.allows(key, project):
+        _deny(identity(), (key,))
+    return None
+
+
+def _check_caller(who: Identity) -> None:
+    """Whether a caller with a token may come in at all."""
+    if not who.user:
+        raise AccessDenied("The presented token is a service's own; no person is behind it.", bearer=True)
+    groups = state().config.login_groups
+    if groups and who.user.groups.isdisjoint(groups):
+        raise AccessDenied(f"The user {who.user.id} may not sign in.", hub_code="HUB-113", bearer=True)
+
+
+def _deny(who: Identity, needed: tuple[str, ...]) -> t.NoReturn:
+    hub_access_denied.send(application(), user=who.user, needed=needed)
+    message = f"The user {who.user.id} lacks what is needed: {', '.join(needed)}."
+    raise AccessDenied(message, needed=needed, bearer=who.bearer is not None)
+
+
+def _ask_to_sign_in(asked: Asked = AS_USUAL, problem: LoginRequired | None = None) -> Response:
+    """The answer that begins a login; to what cannot go to Hub `problem`, which says what is missing."""
+    problem = problem or LoginRequired("Nobody is signed in.")
+    next = problem.return_to = here(request, state().config)
+    if can_navigate(request):
+        stop_loops(next)
+        return begin_login(next, asked)
+    if request.headers.get("HX-Request") == "true":
+        return _ask_htmx(problem)
+    if request.method not in ("GET", "HEAD") and prefers_html(request.environ) and not asked.user_id:
+        raise InputNotSent("A form was sent, and nobody is signed in any more.")
+    raise problem
+
+
+def _ask_htmx(problem: LoginRequired) -> Response:
+    """401 with a header that makes htmx navigate the whole page to the login."""
+    config = state().config
+    problem.return_to = on_this_site(request.headers.get("HX-Current-URL"), config) or problem.return_to
+    response = t.cast(Response, problem.get_response(request.environ))
+    response.headers["HX-Redirect"] = request.environ[PAGES].login_url(problem)
+    return response

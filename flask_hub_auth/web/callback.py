@@ -1,0 +1,139 @@
+"""How a login is completed when it comes back from Hub."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Response, after_this_request, request, session
+
+from ..errors import AccessDenied, HubProblem, HubUnavailable, LoginFailed, log
+from ..model import HubUser
+from .addresses import on_this_site, site_path
+from .checks import SILENT_REFUSALS, WORDS, Found, answer_given, check_issuer, found, refusal
+from .identity import forget_identity, identity, keep_handle, presented_handle
+from .login import begin_login, redirect_to
+from .navigation import arguments
+from .pending import GOOD_SECONDS, Pending
+from .signals import hub_logged_in, hub_logged_out, hub_login_failed
+from .state import application, state
+
+
+def complete_login() -> Response:
+    """The answer to a callback: somebody is signed in, or a problem is raised that says why not.
+
+    State first: signed, young, and this browser's; then used once, over all processes; only then what Hub says.
+    """
+    left = _left()
+    if left is not None:
+        return left
+    hub, answer = state(), answer_given()
+    pending = hub.pending.find(request.cookies, answer["state"])
+    if pending is None or pending.is_old:
+        return _stale(answer["state"], pending)
+    try:
+        if hub.keeper.logins.claim_state(pending.state, GOOD_SECONDS):
+            after_this_request(lambda response: _forget(response, pending.state))
+            return _completed(answer, pending)
+    except HubProblem as problem:
+        if pending.asked.optional and isinstance(problem, AccessDenied | HubUnavailable):
+            log.info("silent sign-in gave nobody: %s", problem)
+            return _as_nobody(pending)
+        _tell_failed(problem, pending)
+        raise
+    return _stale(answer["state"], pending)
+
+
+def _completed(answer: dict[str, str], pending: Pending) -> Response:
+    hub = state()
+    check_issuer(answer["iss"])
+    asked = pending.asked
+    is_silent = not asked.optional and (asked.credentials or hub.config.request_credentials) == "silent"
+    if is_silent and answer["error"] in SILENT_REFUSALS:
+        # Somebody is needed here, so now Hub may ask.
+        return begin_login(pending.next, replace(asked, credentials="default"))
+    if answer["error"]:
+        raise refusal(answer["error"], answer["error_description"])
+    _sign_in(found(answer["code"], pending))
+    response = redirect_to(pending.next)
+    tried = hub.pending.tried(request.cookies)
+    hub.pending.note(response, replace(tried, trips=tried.trips + 1))
+    return response
+
+
+def _left() -> Response | None:
+    """Where a browser goes that comes back from Hub's logout, perhaps without the state that it took there."""
+    hub, given = state(), arguments(request)
+    if hub.config.logout_from_hub != "rp" or "code" in given:
+        return None
+    next = hub.pending.left(given.get("state", ""))
+    if next is None and not any(word in given for word in WORDS):
+        next = site_path(hub.config.after_logout, hub.config)
+    return redirect_to(next) if next else None
+
+
+def _as_nobody(pending: Pending) -> Response:
+    """Back to a page that is for everybody. For a while Hub is not asked again."""
+    hub = state()
+    response = redirect_to(pending.next)
+    hub.pending.note(response, replace(hub.pending.tried(request.cookies), refused=True))
+    return response
+
+
+def _stale(state_given: str, pending: Pending | None) -> Response:
+    """The answer to a callback whose login is not there any more, or never was."""
+    hub = state()
+    if pending and pending.asked.optional:
+        return _as_nobody(pending)
+    started_at_hub = None if pending else on_this_site(state_given, hub.config)
+    if started_at_hub:
+        # Hub can begin a login itself; its state is then a page of ours. Its code is dropped: we begin one of our own.
+        return begin_login(started_at_hub)
+    if identity().user:
+        return redirect_to(site_path(hub.config.after_login, hub.config))
+    problem = LoginFailed(
+        "The callback belongs to no pending login of this browser.",
+        hub_code=_stale_code(state_given, pending),
+    )
+    _tell_failed(problem, pending)
+    raise problem
+
+
+def _stale_code(state_given: str, pending: Pending | None) -> str:
+    if pending and pending.is_old:
+        return "HUB-101"
+    if pending or state().keeper.logins.was_claimed(state_given):
+        return "HUB-103"
+    return "HUB-102" if request.cookies else "HUB-104"
+
+
+def _sign_in(who: Found) -> None:
+    """Keep the login under a new handle, in place of whatever login was there."""
+    hub = state()
+    hub_logged_in.send(application(), user=who.user)
+    handle = hub.keeper.begin(who.user, who.token, authenticated_at=who.authenticated_at)
+    _replace(presented_handle(), who.user)
+    keep_handle(handle)
+    forget_identity()
+    log.info("login ok: user=%s", who.user.id)
+
+
+def _replace(old: bytes | None, user: HubUser) -> None:
+    """Drop the login that was there; another person's leaves nothing of the application's session either."""
+    if old is None:
+        return
+    former = state().keeper.logins.remove(old)
+    if former is None or former.user.id != user.id:
+        session.clear()
+    if former is not None and not former.ended:
+        hub_logged_out.send(application(), user_id=former.user.id, reason="ended")
+
+
+def _forget(response: Response, pending_state: str) -> Response:
+    state().pending.forget(response, pending_state)
+    return response
+
+
+def _tell_failed(problem: HubProblem, pending: Pending | None) -> None:
+    if pending and not problem.return_to:
+        problem.return_to = pending.next
+    hub_login_failed.send(application(), code=problem.hub_code)
