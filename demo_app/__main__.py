@@ -15,6 +15,8 @@ ENVIRONMENT = """\
 environment:
   DEMO_TOKEN_LIFE=SECONDS  how long tokens of the dev Hub live (default: 60)
   DEMO_UNTRUSTED=1         the dev Hub asks people for their consent
+  FLASK_HUB_LOGOUT_FROM_HUB=rp|required  signing out ends the login at Hub too
+  FLASK_HUB_OPENID=true    sign in with OpenID Connect
   FLASK_HUB_URL, FLASK_HUB_SERVICE_ID, FLASK_HUB_SERVICE_SECRET, FLASK_HUB_SERVICE_URL
                            a real Hub instead; "flask hub register" prints them
 """

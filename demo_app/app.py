@@ -15,9 +15,10 @@ from flask_hub_auth import HubUser, hub_logged_in
 from . import words
 from .flows import acting, count_issues, flows, has_issues
 from .jobs import Jobs
-from .pages import Demo, here, hub, hub_origin, inside, sign_in_address, site
+from .pages import Demo, here, hub, hub_config, hub_origin, inside, sign_in_address, site
 from .panel import Panel
 from .sessions import learn_of_end, yours
+from .ways import ways
 
 if t.TYPE_CHECKING:
     from flask_hub_auth.devhub import DevHub
@@ -57,6 +58,7 @@ def create_app(
     app.register_blueprint(yours)
     app.register_blueprint(flows)
     app.register_blueprint(acting)
+    app.register_blueprint(ways)
     # The dev Hub's stylesheet: one visual language for both.
     app.register_blueprint(Blueprint("look", "flask_hub_auth.devhub", static_folder="static", static_url_path="/look"))
     app.register_error_handler(NotFound, not_found)
@@ -99,9 +101,11 @@ def remember_in_session(response: Response) -> Response:
 
 def add_headers(response: Response) -> Response:
     """Nothing from elsewhere but people's pictures, which Hub has; and nothing private in a browser's memory."""
+    # A form that signs out is sent on to Hub, which browsers take for the form's own target.
+    leaves_by_hub = hub_config().logout_from_hub != "none"
     policy = (
-        f"default-src 'none'; style-src 'self'; img-src 'self' {hub_origin()}; form-action 'self'; base-uri 'none';"
-        " frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'self'; img-src 'self' {hub_origin()}; base-uri 'none'; frame-ancestors 'none';"
+        f" form-action 'self'{f' {hub_origin()}' if leaves_by_hub else ''}"
     )
     if request.endpoint == "flows.api":
         policy += "; script-src 'self'; connect-src 'self'"

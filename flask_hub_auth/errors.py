@@ -277,3 +277,13 @@ class AccessDenied(HubProblem, Forbidden):
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         scope = {"scope": pages.realm} if pages else {}
         return challenge(pages, error="insufficient_scope", **scope) if self.bearer else {}
+
+
+class AnotherPerson(AccessDenied):
+    """Somebody else than who is signed in came back from Hub where that person's password was asked for."""
+
+    title = "Somebody else has signed in at Hub"
+    sentence = (
+        "The password of whoever is signed in here was asked for, and somebody else answered. Nothing has changed here:"
+        " whoever was signed in still is."
+    )

@@ -10,6 +10,7 @@ from flask import request
 from ..config import HUB_ID
 from ..errors import (
     AccessDenied,
+    AnotherPerson,
     HubProblem,
     HubProtocolError,
     HubRefused,
@@ -84,7 +85,7 @@ def found(code: str, pending: Pending) -> Found:
     if problem:
         raise AccessDenied(f"The user {user.id} may not sign in.", hub_code=problem)
     if pending.asked.user_id not in (None, user.id):
-        raise AccessDenied(f"The user {user.id} came back where {pending.asked.user_id} was asked for a password.")
+        raise AnotherPerson(f"The user {user.id} came back where {pending.asked.user_id} was asked for a password.")
     return Found(user, token, _authenticated_at(claims, pending))
 
 

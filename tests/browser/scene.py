@@ -51,14 +51,15 @@ class Demo:
 
 
 @contextmanager
-def running_demo(folder: Path, token_life: int) -> Iterator[Demo]:
-    """``python -m demo_app``, from a copy: its instance folder lies beside its source."""
+def running_demo(folder: Path, token_life: int, **settings: str) -> Iterator[Demo]:
+    """``python -m demo_app``, from a copy: its instance folder lies beside its source. `settings`: of ``HUB_``."""
     shutil.copytree(ROOT / "demo_app", folder / "demo_app", ignore=shutil.ignore_patterns("__pycache__"))
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "DEMO_"))}
+    named = {f"FLASK_HUB_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "demo_app"],
         cwd=folder,
-        env={**plain, "PYTHONPATH": str(ROOT), "DEMO_TOKEN_LIFE": str(token_life)},
+        env={**plain, **named, "PYTHONPATH": str(ROOT), "DEMO_TOKEN_LIFE": str(token_life)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -174,10 +175,10 @@ def everything(page: Page) -> str:
 def pages_of(page: Page, start: str = "/") -> Iterator[tuple[str, int]]:
     """All pages of the demo that links lead to from `start`, each open in `page` when its turn comes.
 
-    With the status. Addresses that begin a login or end one are left out, and files.
+    With the status. Addresses that begin a login or end one, or ask for a password again, are left out, and files.
     """
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
-    waiting, known = [start], {start, "/login", "/logout", "/switch"}
+    waiting, known = [start], {start, "/login", "/logout", "/switch", "/vault"}
     while waiting:
         path = waiting.pop(0)
         answer = page.goto(origin + path)
