@@ -6,6 +6,7 @@ set -u
 programs='
 Chromium|chromium chromium-browser google-chrome google-chrome-stable|chromium fonts-dejavu-core
 libatomic (for Playwright)|libatomic.so.1|libatomic1
+Node.js with npm|npm|nodejs npm
 Redis|redis-server valkey-server|redis-server
 '
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Runs the tests on every supported Python of this machine: test.sh [pytest's arguments]
 #
-# A version that fails does not keep the others from running; the last lines say how each ended. What drives a browser,
-# or breaks processes and servers on purpose, takes minutes and is not about the version: the newest one alone does it.
+# A version that fails does not keep the others from running; the last lines say how each ended. What drives a browser
+# or clients of others, or breaks processes and servers on purpose, takes minutes and is not about the version: the
+# newest one alone does it.
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -17,6 +18,7 @@ for line in $pythons; do
 done
 
 newest_only='--ignore=tests/browser
+--ignore=tests/clients
 --ignore=tests/faults
 --ignore=tests/demo/test_in_chromium.py
 --ignore=tests/devhub/test_in_a_browser.py

@@ -16,6 +16,9 @@ from .services import Service
 
 CREDENTIALS = ("default", "skip", "silent", "required", "silent_logout")
 
+# The answer is for a script in the browser, and so no server is to see it.
+FRAGMENT = ("token", "id_token")
+
 # RFC 7636 section 4.1: the verifier, which ``plain`` sends as the challenge. A challenge of S256 fits it too.
 CHALLENGE = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
@@ -123,7 +126,7 @@ def read(args: MultiDict[str, str]) -> Asked:
     """Raises ErrorPage or SendBack for what is wrong with an authorization request."""
     service, uri = read_client(args)
     states = args.getlist("state")
-    back = Return(uri, states[0] if len(states) == 1 else None, args.get("response_type") == "token")
+    back = Return(uri, states[0] if len(states) == 1 else None, args.get("response_type") in FRAGMENT)
     for name in args:
         if len(args.getlist(name)) > 1:
             raise SendBack(back, "invalid_request", f"Parameter '{name}' is passed more than once")
@@ -133,6 +136,7 @@ def read(args: MultiDict[str, str]) -> Asked:
         raise SendBack(back, "invalid_request", "Parameter 'access_type' is none of online, offline")
     _check_challenge(args, service, back)
     scope = _read_scope(args, back)
+    _check_openid(args, scope, back)
     return Asked(
         back=back,
         service=service,
@@ -150,6 +154,8 @@ def read(args: MultiDict[str, str]) -> Asked:
 
 def _check_response_type(args: MultiDict[str, str], service: Service, back: Return) -> None:
     allowed = {"code": service.auth_code_flow, "token": service.implicit_flow}
+    if hub.options.openid:
+        allowed["id_token"] = service.implicit_flow
     response_type = args.get("response_type")
     if not response_type:
         raise SendBack(back, "invalid_request", "Parameter 'response_type' is required")
@@ -185,6 +191,16 @@ def _read_max_age(args: MultiDict[str, str], back: Return) -> int | None:
     if not (text.isascii() and text.isdecimal()):
         raise SendBack(back, "invalid_request", "Parameter 'max_age' is no number of seconds")
     return int(text[:9])
+
+
+def _check_openid(args: MultiDict[str, str], scope: Scope, back: Return) -> None:
+    """OpenID Connect Core section 3.2.2.1: who asks for an id token alone has to say so, with a nonce."""
+    if args["response_type"] != "id_token":
+        return
+    if "openid" not in scope:
+        raise SendBack(back, "invalid_scope", "Scope openid is required")
+    if not args.get("nonce"):
+        raise SendBack(back, "invalid_request", "Parameter 'nonce' is required")
 
 
 def _check_challenge(args: MultiDict[str, str], service: Service, back: Return) -> None:

@@ -173,7 +173,7 @@ def test_relative_redirect_uris_are_good_at_the_home_and_base_urls(
 ERRORS = [
     ({"response_type": None}, "invalid_request"),
     ({"response_type": ""}, "invalid_request"),
-    ({"response_type": "id_token"}, "unsupported_response_type"),
+    ({"response_type": "id_token token"}, "unsupported_response_type"),
     ({"response_type": "code token"}, "unsupported_response_type"),
     ({"scope": None}, "invalid_request"),
     ({"scope": " "}, "invalid_request"),
@@ -531,6 +531,8 @@ def test_the_implicit_flow_gives_a_token_in_the_fragment(visitor: Visitor) -> No
         ({"request_credentials": "silent"}, "access_denied"),
         ({"flow": "off"}, "response_type_not_allowed"),
         ({"login": "mallory"}, "access_denied"),
+        ({"response_type": "id_token"}, "invalid_scope"),
+        ({"response_type": "id_token", "scope": "openid Hub"}, "invalid_request"),
     ],
 )
 def test_errors_of_the_implicit_flow_are_in_the_fragment(
@@ -540,7 +542,7 @@ def test_errors_of_the_implicit_flow_are_in_the_fragment(
     visitor.hub.service.implicit_flow = "flow" not in query
     if "login" in query:
         visitor.sign_in(query["login"], response_type="token")
-    response = visitor.ask(response_type="token", **query)
+    response = visitor.ask(**{"response_type": "token", **query})
     assert response.location.startswith(f"{CALLBACK}#error={error}&")
     assert answer_of(response)["state"] == "s 1/ä"
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from flask_hub_auth.devhub import HUB_ID, DevHub
 from flask_hub_auth.devhub.id_tokens import WrongIdToken
 
-from .conftest import Clock, Visitor
+from .conftest import Clock, Visitor, answer_of
 
 OPENID = f"openid profile email offline_access {HUB_ID}"
 REST = "https://hub.test/hub/api/rest"
@@ -96,6 +96,16 @@ def test_an_id_token_comes_only_when_openid_was_asked_for(visitor: Visitor, logi
     with_openid = answer("openid Hub")
     assert parts(with_openid["id_token"])[1].keys() == {"iss", "sub", "aud", "iat", "exp", "auth_time"}
     assert with_openid["scope"] == "openid"
+
+
+def test_an_id_token_alone_comes_in_the_fragment(visitor: Visitor) -> None:
+    query = {"response_type": "id_token", "scope": OPENID, "nonce": "n-1"}
+    visitor.sign_in("jane", **query)
+    location = visitor.ask(**query).location
+    assert location.startswith("http://localhost:5000/authorized#id_token=")
+    answer = answer_of(visitor.ask(**query))
+    assert answer.keys() == {"id_token", "state", "iss"}
+    assert jwt.decode(answer["id_token"], keys(visitor)).claims["nonce"] == "n-1"
 
 
 def test_neither_a_service_nor_a_renewal_nor_the_implicit_flow_gets_an_id_token(visitor: Visitor) -> None:
