@@ -17,7 +17,9 @@ Value = TypeVar("Value")
 class Options:
     """Each can be given to ``DevHub``, and changed with ``hub.change(...)`` or ``POST /__dev__/options``.
 
-    "Assumed" says that the default is a guess, and the option the other way it could be.
+    "Assumed" says that the default is a guess, and the option the other way it could be. No options, though nobody
+    has written them down either, are the paths and fields of Hub's own pages, its cookies, and the words of errors: no
+    client reads them. That an address nobody has registered is never redirected to is none, since that would be a hole.
     """
 
     # Tokens. Seconds; an administrator of Hub sets them, and only the hour of an access token is documented. The

@@ -127,6 +127,18 @@ def test_the_format_of_tokens_changes_while_it_runs(visitor: Visitor, hub: DevHu
     assert ";" not in hub.token_for("jane")
 
 
+def test_a_session_lives_as_long_as_it_is_said(make_visitor: MakeVisitor, clock: Clock) -> None:
+    visitor = make_visitor(session_life=10, remembered_life=20)
+    visitor.sign_in("jane")
+    clock.advance(11)
+    assert visitor.ask().status_code == 303
+    form = {"username": "jane", "password": "jane", "rememberMe": "on"}
+    remembered = visitor.post(f"/api/rest/oauth2/interactive/login?{visitor.query()}", data=form)
+    assert "Max-Age=20;" in remembered.headers["Set-Cookie"]
+    clock.advance(11)
+    assert visitor.ask().status_code == 302
+
+
 # Scopes
 
 
