@@ -54,7 +54,9 @@ class HubInMemory(DevHub):
 
         monkeypatch.setattr(transport, "open_session", session_with_memory)
 
-    def sign_in(self, client: FlaskClient, login: str, groups: t.Sequence[str] | None = None) -> None:
+    def sign_in(
+        self, client: FlaskClient, login: str, groups: t.Sequence[str] | None = None, authenticated_at: float = 0
+    ) -> None:
         """Sign `client` in as `login`, as a round trip would leave it."""
         app = client.application
         self.require_development(app)
@@ -63,7 +65,9 @@ class HubInMemory(DevHub):
             self.update_user(login, groups=groups)
         elif login in self._seeded:
             self.update_user(login, groups=self._seeded.pop(login))
-        handle = state_of(app).keeper.begin(self._user(login), self._token(login))
+        handle = state_of(app).keeper.begin(
+            self._user(login), self._token(login), authenticated_at=int(authenticated_at)
+        )
         with client.session_transaction() as session:
             session[SESSION_KEY] = encode(handle)
 

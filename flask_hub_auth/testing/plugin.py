@@ -68,11 +68,14 @@ def hub_browser(dev_hub: HubInMemory) -> Callable[[Flask], Browser]:
 def hub_login(dev_hub: HubInMemory) -> Callable[..., None]:
     """Signs a test client in without a round trip: ``hub_login(client, "jane", groups=["Developers"])``.
 
-    With ``groups`` the person is in these at the dev Hub from now on; without, in the seeded ones.
+    With ``groups`` the person is in these at the dev Hub from now on; without, in the seeded ones. With
+    ``authenticated_at=time.time()`` they have just entered their password, as ``hub_login_required(max_age=...)`` asks.
     """
 
-    def sign_in(client: FlaskClient, login: str, groups: t.Sequence[str] | None = None) -> None:
-        dev_hub.sign_in(client, login, groups)
+    def sign_in(
+        client: FlaskClient, login: str, groups: t.Sequence[str] | None = None, authenticated_at: float = 0
+    ) -> None:
+        dev_hub.sign_in(client, login, groups, authenticated_at)
 
     return sign_in
 

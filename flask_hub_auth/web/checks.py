@@ -19,7 +19,7 @@ from ..errors import (
     TokenRejected,
 )
 from ..hub import HubRest
-from ..hub.openid import SKEW, Claims
+from ..hub.openid import Claims
 from ..model import HubToken, HubUser
 from ..tokens.people import refusal_code
 from .navigation import arguments
@@ -27,6 +27,8 @@ from .pending import Pending
 from .state import state
 
 WORDS: t.Final = ("state", "code", "iss", "error", "error_description", "error_uri")
+ROUNDED: t.Final = 2
+"""Seconds by which a span may seem longer than it was: all times are whole seconds."""
 SILENT_REFUSALS: t.Final = (
     "access_denied",
     "login_required",
@@ -116,7 +118,7 @@ def _authenticated_at(claims: Claims | None, pending: Pending) -> int:
     hub, now = state(), int(state().keeper.now())
     # Both times are of Hub's clock, which may be apart from ours.
     ago = claims.issued_at - claims.authenticated_at if claims and claims.authenticated_at is not None else None
-    is_new = ago is not None and ago <= pending.age + SKEW
+    is_new = ago is not None and ago <= pending.age + ROUNDED
     if (pending.asked.credentials or hub.config.request_credentials) == "required" and (ago is None or is_new):
         return now
     if pending.asked.is_step_up:

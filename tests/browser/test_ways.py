@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Request
 
+from flask_hub_auth.devhub.hub import SERVICE_ID
+
 from .scene import FORM, HOME, Demo, Person, fill_in, heading, running_demo
 
 Visit = Callable[..., Person]
@@ -121,6 +123,16 @@ def test_the_vault_refuses_another_person_and_the_first_one_stays_signed_in(pers
     keep_picture(page, "vault-another-person")
     person.open(page, "/me")
     assert heading(page) == "Jane Doe"
+
+
+# From Hub's side
+
+
+def test_a_login_that_begins_at_hub_ends_signed_in(person: Person) -> None:
+    page = person.tab(f"{person.demo.hub}/open/{SERVICE_ID}")
+    fill_in(page, "jane")
+    page.wait_for_url(f"{person.demo.url}/")
+    assert page.get_by_role("banner").get_by_text("Jane Doe").count() == 1
 
 
 # Out by way of Hub

@@ -314,3 +314,14 @@ def test_the_dev_hub_answers_no_application_in_production(dev_hub: HubInMemory, 
     app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(RuntimeError, match="DEBUG or TESTING"):
         browser.get("/private", as_="jane")
+
+
+def test_hub_login_may_say_when_the_password_was_entered(app: Flask, hub_clock: Clock, hub_login: SignIn) -> None:
+    app.add_url_rule("/vault", "vault", hub_login_required(max_age=60)(lambda: "gold"))
+    client = app.test_client()
+    hub_login(client, "jane")
+    assert client.get("/vault").status_code == 401
+    hub_login(client, "jane", authenticated_at=time.time())
+    assert client.get("/vault").text == "gold"
+    hub_clock.advance(62)
+    assert client.get("/vault").status_code == 401
