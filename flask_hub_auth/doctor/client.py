@@ -78,7 +78,7 @@ def unknown_scopes(ground: Ground) -> list[str]:
     """
     services = [service.id for service in ground.config.services.values()]
     names = [name for name in dict.fromkeys([*ground.config.scope, *services]) if name not in OPENID]
-    words = ground.budget.together({name: partial(ground.ask, scope=(name,)) for name in names})
+    words = ground.budget.all_of({name: partial(ground.ask, scope=(name,)) for name in names})
     return [name for name, word in words.items() if word.error == "invalid_scope"]
 
 

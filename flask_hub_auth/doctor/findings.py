@@ -24,12 +24,20 @@ def found(code: str, seen: str, **values: str) -> Finding:
     return Finding(code, level, seen, do.format(**values))
 
 
+def unfinished(late: t.Collection[str]) -> list[Finding]:
+    """A finding, where somebody has not answered in time."""
+    return [found("check-unfinished", f"There was no time to hear of: {', '.join(sorted(late))}.")] if late else []
+
+
 def each_once(findings: t.Iterable[Finding]) -> list[Finding]:
     """One finding for each code, in the order of the table."""
     first: dict[str, Finding] = {}
     for finding in findings:
         first.setdefault(finding.code, finding)
-    return [first[code] for code in CODES if code in first]
+    ordered = [first[code] for code in CODES if code in first]
+    # Where something else is wrong, that is why the time was short.
+    errors = [finding for finding in ordered if finding.level == "error" and finding.code != "check-unfinished"]
+    return [finding for finding in ordered if not errors or finding.code != "check-unfinished"]
 
 
 # fmt: off

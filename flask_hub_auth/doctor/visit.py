@@ -11,7 +11,7 @@ from ..hub.answer import Answer
 from ..hub.signed import SignedToken
 from ..model import Secret
 from . import address, client, services
-from .findings import Finding, found
+from .findings import Finding, found, unfinished
 from .ground import Ground, failure
 from .own import uses
 
@@ -56,7 +56,7 @@ def _gathered(ground: Ground, tasks: t.Mapping[str, Task]) -> list[Finding]:
             return [failure(error)]
 
     parts = ground.budget.together({name: partial(asked, task) for name, task in tasks.items()})
-    return [finding for part in parts.values() for finding in part]
+    return [finding for part in parts.values() for finding in part] + unfinished(tasks.keys() - parts)
 
 
 def _clock(ground: Ground, answer: Answer) -> list[Finding]:
