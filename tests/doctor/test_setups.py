@@ -232,6 +232,13 @@ def test_a_service_has_to_be_trusted_only_where_it_calls_others_as_itself(clinic
     assert clinic.codes(calling) == ["service-not-trusted"]
 
 
+@pytest.mark.parametrize("kind", ["relative", "absolute"])
+def test_the_youtrack_of_a_dev_hub_names_it(kind: str, clinic: Clinic) -> None:
+    clinic.change(youtrack=kind)
+    [finding] = clinic.check(HUB_URL=clinic.origin)
+    assert (finding["code"], finding["do"]) == ("hub-is-youtrack", f"Set HUB_URL to {clinic.hub.url}")
+
+
 @pytest.mark.parametrize(
     ("address", "hub"),
     [
