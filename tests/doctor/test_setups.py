@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import closing as closed
 from pathlib import Path
@@ -56,7 +58,7 @@ def fail_to_read() -> str:
 
 
 Change = Callable[[Clinic], Any] | None
-TOKEN, ME = "/api/rest/oauth2/token", "/api/rest/users/me"
+AUTH, TOKEN, ME = "/api/rest/oauth2/auth", "/api/rest/oauth2/token", "/api/rest/users/me"
 AT_PUBLIC = {"HUB_SERVICE_URL": PUBLIC, "TESTING": False, "HUB_CACHE": None}
 KNOWN_AT_PUBLIC = registered(f"{PUBLIC}/authorized")
 
@@ -74,6 +76,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
         {},
         "hub-proxy",
     ),
+    "an address that no way leads to": (None, {"HUB_URL": "https://[fe80::1]/hub"}, "hub-unreachable"),
     "https where http is spoken": (lambda c: {"HUB_URL": c.hub.url.replace("http:", "https:")}, {}, "hub-plain-http"),
     "no context path": (lambda c: {"HUB_URL": c.origin}, {}, "hub-path-wrong"),
     "a wrong context path": (lambda c: {"HUB_URL": f"{c.origin}/wrong"}, {}, "hub-path-wrong"),
@@ -99,6 +102,16 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
         "secret-wrong",
     ),
     "a secret that is out of reach": (None, {"HUB_SERVICE_SECRET": fail_to_read}, "secret-unreadable"),
+    "a Hub that gives no tokens so": (
+        fault(TOKEN, status=400, body='{"error": "unsupported_grant_type"}'),
+        {},
+        "service-refused",
+    ),
+    "a Hub that minds PKCE": (
+        fault(AUTH, status=302, headers={"Location": f"{SITE}/authorized?error=invalid_request"}, times=1),
+        {},
+        "pkce-refused",
+    ),
     "no code flow": (service_with(authCodeFlowEnabled=False), {}, "flow-off"),
     "a slash too much": (registered(f"{SITE}/authorized/"), {}, "redirect-uri-slash"),
     "a slash too much, not trusted": (registered(f"{SITE}/authorized/", trusted=False), {}, "redirect-uri-slash"),
@@ -318,6 +331,23 @@ def test_tls_that_is_not_accepted_or_not_spoken_is_named(clinic: Clinic, tmp_pat
     with closed(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         assert clinic.codes(HUB_URL=f"https://127.0.0.1:{port}/hub", HUB_TIMEOUT=0.5) == ["hub-silent"]
+
+
+def test_a_server_that_speaks_neither_tls_nor_http_is_named(clinic: Clinic) -> None:
+    def greet() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    # A connection that is closed with something unread is reset.
+                    client.recv(65536)
+                    client.sendall(b"220 mail.example ESMTP\r\n")
+
+    with closed(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/hub"
+        assert clinic.codes(HUB_URL=url) == ["hub-tls"]
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_youtrack_that_keeps_its_permissions_itself_is_named(clinic: Clinic) -> None:
