@@ -46,7 +46,8 @@ def _no_start(error: BaseException) -> t.Iterator[Finding]:
     elif isinstance(error, HubConfigError):
         yield found("app-does-not-start", str(error))
     elif isinstance(error, click.ClickException):
-        yield found("app-does-not-start", error.format_message())
+        # Below its first line there may be a whole traceback, with lines of code.
+        yield found("app-does-not-start", error.format_message().partition("\n")[0])
     else:
         # What another library says may hold a secret, such as a database's password.
         frames = traceback.extract_tb(error.__traceback__)

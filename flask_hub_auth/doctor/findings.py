@@ -87,6 +87,8 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "scope-unknown": ("error", "Compare HUB_SCOPE and the ids in HUB_SERVICES with the services that Hub knows."),
     "pkce-unsupported": ("warning", "Update Hub to 2021.1 or newer: before that a stolen code can be used by others."),
     "pkce-refused": ("error", "Update Hub to 2021.1 or newer: every login uses PKCE."),
+    "openid-unsupported": ("error", "Leave HUB_OPENID out, or update Hub to 2017.2 or newer."),
+    "logout-unsupported": ("error", "Set HUB_LOGOUT_FROM_HUB to 'required', or update Hub."),
     "clock-apart": ("warning", "Set the clock of both machines by a time server."),
     "tokens-opaque": ("warning", "Set HUB_BEARER to 'off', or to 'any' if tokens for other services may come in too."),
     # Other services

@@ -143,6 +143,14 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
         {"HUB_SERVICES": services("https://youtrack.invalid", UNKNOWN)},
         "scope-unknown",
     ),
+    "a Hub without OpenID Connect": (hub_with(openid=False), {"HUB_OPENID": True}, "openid-unsupported"),
+    "no keys for id tokens today": (
+        fault("/api/rest/oauth2/keys", status=503),
+        {"HUB_OPENID": True},
+        "hub-failing",
+    ),
+    "a Hub that signs nobody out": (hub_with(rp_logout=False), {"HUB_LOGOUT_FROM_HUB": "rp"}, "logout-unsupported"),
+    "no key for tokens": (fault("/api/rest/oauth2/key", body="<html>"), {}, "hub-nonsense"),
     "an old Hub": (hub_with(pkce=False), {}, "pkce-unsupported"),
     "a clock that is slow": (hub_with(clock_skew=120), {}, "clock-apart"),
     "a clock that is fast": (hub_with(clock_skew=-120), {}, "clock-apart"),
@@ -210,6 +218,7 @@ def test_a_cookie_that_is_opened_after_hubauth_is_found(clinic: Clinic, tmp_path
         {"HUB_SCOPE": ["YouTrack", SERVICE_ID, "Hub"]},
         {"SERVER_NAME": "localhost:5000"},
         {"HUB_OFFLINE": False},
+        {"HUB_OPENID": True, "HUB_LOGOUT_FROM_HUB": "rp", "HUB_REQUEST_CREDENTIALS": "silent"},
         {"SESSION_COOKIE_DOMAIN": "localhost"},
     ],
 )
