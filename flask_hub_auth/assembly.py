@@ -61,7 +61,10 @@ def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http:
     try:
         store = open_store(config.cache, app.instance_path, timeout=config.timeout)
     except HubConfigError as error:
-        raise error.about("HUB_CACHE") from None
+        error.about("HUB_CACHE")
+        raise
+    except OSError as error:
+        raise HubConfigError(f"HUB_CACHE cannot be used: {error.strerror}.").about("HUB_CACHE") from error
     if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
         log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
 

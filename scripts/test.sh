@@ -22,6 +22,8 @@ newest_only='--ignore=tests/browser
 --ignore=tests/faults
 --ignore=tests/demo/test_in_chromium.py
 --ignore=tests/devhub/test_in_a_browser.py
+--ignore=tests/doctor/test_lasting_faults.py
+--ignore=tests/doctor/test_setups.py
 --ignore=tests/tokens/test_many.py
 --ignore=tests/tokens/test_redis_away.py
 --ignore=tests/tokens/test_redis_locks.py

@@ -404,20 +404,6 @@ def test_wrong_usage_is_exit_status_2(words: list[str]) -> None:
 # As a process
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that tells ``flask`` of the commands, as the installed package does."""
-    folder = tmp_path_factory.mktemp("installed")
-    about = folder / "flask_hub_auth-0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: flask_hub_auth\nVersion: 0\n")
-    points = re.search(r"flask\.commands =\n(.*?)\n\S", (ROOT / "setup.cfg").read_text(), re.DOTALL)
-    assert points
-    found = "\n".join(line for line in points[1].splitlines() if "cli" in line)
-    (about / "entry_points.txt").write_text(f"[flask.commands]\n{found.strip()}\n")
-    return folder
-
-
 @pytest.fixture
 def environment(installed: Path, tmp_path: Path) -> dict[str, str]:
     return {

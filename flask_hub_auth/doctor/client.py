@@ -8,6 +8,8 @@ from urllib.parse import urljoin, urlsplit
 
 from ..config import HUB_ID
 from ..errors import HubError, HubRefused
+from ..hub import HubOAuth
+from ..hub.openid import KEYS_PATH
 from ..model import Secret
 from .findings import Finding, found
 from .ground import Ground, Word, failure
@@ -71,6 +73,29 @@ def pkce(ground: Ground) -> list[Finding]:
     return [found("pkce-unsupported", "Hub does not look at the challenge of PKCE, as Hubs before 2021.1.")]
 
 
+def openid(ground: Ground) -> list[Finding]:
+    """Whether Hub has keys for id tokens, where sign-ins use them."""
+    if not ground.config.openid:
+        return []
+    answer = ground.way().request("GET", KEYS_PATH)
+    if answer.status == 404:
+        return [found("openid-unsupported", "HUB_OPENID is on, and Hub has no keys for id tokens.")]
+    answer.raise_for_status()
+    answer.json()
+    return []
+
+
+def logout(ground: Ground) -> list[Finding]:
+    """Whether Hub signs people out when an application asks for it, where this one does."""
+    if ground.config.logout_from_hub != "rp":
+        return []
+    way = ground.way()
+    url = HubOAuth(way.hub_url, ground.config.service_id, transport=way).logout_url(state="hub-check")
+    if way.look(url.removeprefix(way.hub_url)).status != 404:
+        return []
+    return [found("logout-unsupported", "HUB_LOGOUT_FROM_HUB is 'rp', and Hub has no address for that.")]
+
+
 def unknown_scopes(ground: Ground) -> list[str]:
     """The entries of a scope that Hub does not know, of all that logins and calls to services ask for.
 
@@ -78,7 +103,7 @@ def unknown_scopes(ground: Ground) -> list[str]:
     """
     services = [service.id for service in ground.config.services.values()]
     names = [name for name in dict.fromkeys([*ground.config.scope, *services]) if name not in OPENID]
-    words = ground.budget.together({name: partial(ground.ask, scope=(name,)) for name in names})
+    words = ground.budget.all_of({name: partial(ground.ask, scope=(name,)) for name in names})
     return [name for name, word in words.items() if word.error == "invalid_scope"]
 
 

@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 T = t.TypeVar("T")
 
-SECONDS: t.Final = 11.0
-"""For all there is to ask; loading an application takes its own time beside it."""
-ONE_CALL: t.Final = 5.0
+SECONDS: t.Final = 9.0
+"""For all there is to ask. Loading the application, and Python, take their own time beside it."""
+ONE_CALL: t.Final = 4.0
 """Of one call at most, however long ``HUB_TIMEOUT`` is: two in a row fit."""
-SHORTEST: t.Final = 0.2
+MARGIN: t.Final = 0.3
+"""By which a call is over before whoever waits for it, and a part before the whole: what was seen is to be told."""
 
 
 class TimeIsOver(Exception):
-    """There was no time left to ask."""
+    """There was no time left to ask, or to hear all answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When everything must be told, of `time.monotonic`."""
+    """When everything must be known, of `time.monotonic`."""
 
     until: float
 
@@ -32,12 +33,16 @@ class Budget:
         """The whole time, from now on."""
         return cls(time.monotonic() + SECONDS)
 
+    def with_margin(self) -> Budget:
+        """For who waits for those that have this one."""
+        return Budget(self.until + MARGIN)
+
     def for_call(self, most: float = ONE_CALL) -> float:
         """Seconds that one call may take. :class:`TimeIsOver` where there are none left."""
-        left = self.until - time.monotonic()
-        if left < SHORTEST:
+        left = self.until - time.monotonic() - MARGIN
+        if left <= 0:
             raise TimeIsOver
-        return min(most, left)
+        return min(most, ONE_CALL, left)
 
     def together(self, tasks: t.Mapping[str, t.Callable[[], T]]) -> dict[str, T]:
         """What all `tasks` give that come to an end in time, each in a thread of its own, in the order given."""
@@ -54,3 +59,10 @@ class Budget:
         for thread in threads:
             thread.join(max(self.until - time.monotonic(), 0))
         return {name: done[name] for name in tasks if name in done}
+
+    def all_of(self, tasks: t.Mapping[str, t.Callable[[], T]]) -> dict[str, T]:
+        """What all `tasks` give. :class:`TimeIsOver` where one of them does not in time."""
+        done = self.together(tasks)
+        if len(done) < len(tasks):
+            raise TimeIsOver
+        return done

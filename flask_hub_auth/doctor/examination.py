@@ -11,7 +11,7 @@ from flask import Flask
 from ..errors import HubConfigError
 from ..web.state import EXTENSION, HubState
 from .clockwork import Budget
-from .findings import Finding, each_once, found
+from .findings import Finding, each_once, found, unfinished
 from .ground import Ground
 from .own import look_at_application
 from .stores import look_at_store
@@ -31,21 +31,13 @@ def examine(load: t.Callable[[], Flask]) -> list[Finding]:
     if not isinstance(state, HubState):
         return [found("hubauth-missing", f"The application '{app.name}' has no HubAuth.")]
     ground = Ground(app, state, Budget.begun_now())
-    parts: dict[str, t.Callable[[], list[Finding]]] = {
+    asked: dict[str, t.Callable[[], list[Finding]]] = {
         "the application": lambda: look_at_application(app, ground.config),
         "Hub": lambda: look_at_hub(ground),
         "the store": lambda: look_at_store(state.keeper.logins.store),
     }
-    return _told(ground.budget.together(parts), parts)
-
-
-def _told(parts: t.Mapping[str, list[Finding]], asked: t.Iterable[str]) -> list[Finding]:
-    findings = [finding for part in parts.values() for finding in part]
-    late = [name for name in asked if name not in parts]
-    # Where something else is wrong already, that is why.
-    if late and not any(finding.level == "error" for finding in findings):
-        findings.append(found("check-unfinished", f"There was no time to hear from: {', '.join(late)}."))
-    return each_once(findings)
+    parts = ground.budget.with_margin().together(asked)
+    return each_once([*(finding for part in parts.values() for finding in part), *unfinished(asked.keys() - parts)])
 
 
 def _no_start(error: BaseException) -> t.Iterator[Finding]:
@@ -54,7 +46,8 @@ def _no_start(error: BaseException) -> t.Iterator[Finding]:
     elif isinstance(error, HubConfigError):
         yield found("app-does-not-start", str(error))
     elif isinstance(error, click.ClickException):
-        yield found("app-does-not-start", error.format_message())
+        # Below its first line there may be a whole traceback, with lines of code.
+        yield found("app-does-not-start", error.format_message().partition("\n")[0])
     else:
         # What another library says may hold a secret, such as a database's password.
         frames = traceback.extract_tb(error.__traceback__)
@@ -65,7 +58,8 @@ def _no_start(error: BaseException) -> t.Iterator[Finding]:
 def _settings(error: HubConfigError) -> t.Iterator[Finding]:
     """The settings that keep the application from starting; each sentence begins with the name of its setting."""
     if error.settings == ("HUB_CACHE",):
-        yield found("store-refused", str(error))
+        code = "store-not-writable" if isinstance(error.__cause__, OSError) else "store-refused"
+        yield found(code, str(error))
         return
     keys = [line for line in str(error).splitlines() if line.startswith(KEYS)]
     others = [line for line in str(error).splitlines() if not line.startswith(KEYS)]

@@ -24,12 +24,20 @@ def found(code: str, seen: str, **values: str) -> Finding:
     return Finding(code, level, seen, do.format(**values))
 
 
+def unfinished(late: t.Collection[str]) -> list[Finding]:
+    """A finding, where somebody has not answered in time."""
+    return [found("check-unfinished", f"There was no time to hear of: {', '.join(sorted(late))}.")] if late else []
+
+
 def each_once(findings: t.Iterable[Finding]) -> list[Finding]:
     """One finding for each code, in the order of the table."""
     first: dict[str, Finding] = {}
     for finding in findings:
         first.setdefault(finding.code, finding)
-    return [first[code] for code in CODES if code in first]
+    ordered = [first[code] for code in CODES if code in first]
+    # Where something else is wrong, that is why the time was short.
+    errors = [finding for finding in ordered if finding.level == "error" and finding.code != "check-unfinished"]
+    return [finding for finding in ordered if not errors or finding.code != "check-unfinished"]
 
 
 # fmt: off
@@ -79,6 +87,8 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "scope-unknown": ("error", "Compare HUB_SCOPE and the ids in HUB_SERVICES with the services that Hub knows."),
     "pkce-unsupported": ("warning", "Update Hub to 2021.1 or newer: before that a stolen code can be used by others."),
     "pkce-refused": ("error", "Update Hub to 2021.1 or newer: every login uses PKCE."),
+    "openid-unsupported": ("error", "Leave HUB_OPENID out, or update Hub to 2017.2 or newer."),
+    "logout-unsupported": ("error", "Set HUB_LOGOUT_FROM_HUB to 'required', or update Hub."),
     "clock-apart": ("warning", "Set the clock of both machines by a time server."),
     "tokens-opaque": ("warning", "Set HUB_BEARER to 'off', or to 'any' if tokens for other services may come in too."),
     # Other services

@@ -49,10 +49,9 @@ class Ground:
     def config(self) -> HubConfig:
         return self.state.config
 
-    def way(self, url: str | None = None, *, most: float | None = None) -> Transport:
+    def way(self, url: str | None = None) -> Transport:
         """The way to Hub, or to another server, for the next call."""
-        seconds = self.budget.for_call(min(filter(None, (self.config.timeout, most))))
-        return self.state.transport.to(url or self.config.url, timeout=self.budget.for_call(seconds))
+        return self.state.transport.to(url or self.config.url, timeout=self.budget.for_call(self.config.timeout))
 
     def oauth(self) -> HubOAuth:
         """The grants of this service, for the next call."""

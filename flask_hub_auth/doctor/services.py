@@ -35,7 +35,7 @@ def look_at_services(ground: Ground, unknown: t.Collection[str], *, by_hub: bool
     if not by_hub and (left_to_hub or (needed and not services)):
         names = ", ".join(left_to_hub) or "any service"
         return [found("permissions-elsewhere", f"Hub does not serve permissions, and is to be asked about: {names}.")]
-    answers = ground.budget.together({name: partial(_look, ground, each) for name, each in services.items()})
+    answers = ground.budget.all_of({name: partial(_look, ground, each) for name, each in services.items()})
     findings = [found("service-away", f"{name}: {why}") for name, why in answers.items() if isinstance(why, str)]
     versions = {name: version for name, version in answers.items() if not isinstance(version, str)}
     own = [name for name in left_to_hub if versions.get(name, _NONE) >= KEEPS_THEM_ITSELF]

@@ -8,10 +8,10 @@ from functools import partial
 
 from ..errors import HubError
 from ..hub.answer import Answer
-from ..hub.signed import SignedToken
+from ..hub.signed import HubKeys, SignedToken
 from ..model import Secret
 from . import address, client, services
-from .findings import Finding, found
+from .findings import Finding, found, unfinished
 from .ground import Ground, failure
 from .own import uses
 
@@ -33,7 +33,12 @@ def look_at_hub(ground: Ground) -> list[Finding]:
         return findings + client.refusals(ground, word, None)
     tokens: list[Secret] = []
     unknown: list[str] = []
-    first: dict[str, Task] = {"token": lambda: _token(ground, tokens), "people": lambda: _people(ground)}
+    first: dict[str, Task] = {
+        "token": lambda: _token(ground, tokens),
+        "people": lambda: _people(ground),
+        "id tokens": lambda: client.openid(ground),
+        "logout": lambda: client.logout(ground),
+    }
     if word.kind != "page":
         first["scopes"] = lambda: _scopes(ground, unknown)
     if word.kind == "login":
@@ -56,7 +61,7 @@ def _gathered(ground: Ground, tasks: t.Mapping[str, Task]) -> list[Finding]:
             return [failure(error)]
 
     parts = ground.budget.together({name: partial(asked, task) for name, task in tasks.items()})
-    return [finding for part in parts.values() for finding in part]
+    return [finding for part in parts.values() for finding in part] + unfinished(tasks.keys() - parts)
 
 
 def _clock(ground: Ground, answer: Answer) -> list[Finding]:
@@ -76,10 +81,18 @@ def _token(ground: Ground, tokens: list[Secret]) -> list[Finding]:
     if token is None:
         return findings
     tokens.append(token)
-    if ground.config.bearer != "signed" or SignedToken.parse(token.reveal()):
-        return findings
-    seen = "Hub issues opaque tokens, and HUB_BEARER is 'signed': tokens in Authorization: Bearer are all refused."
-    return [*findings, found("tokens-opaque", seen)]
+    return findings + (_presented(ground, token) if ground.config.bearer == "signed" else [])
+
+
+def _presented(ground: Ground, token: Secret) -> list[Finding]:
+    """Whether a token of this Hub, presented here, could be checked."""
+    signed = SignedToken.parse(token.reveal())
+    if signed is None:
+        seen = "Hub issues opaque tokens, and HUB_BEARER is 'signed': tokens in Authorization: Bearer are all refused."
+        return [found("tokens-opaque", seen)]
+    if HubKeys(ground.way(), ground.state.oauth.now).verify(signed):
+        return []
+    return [found("hub-nonsense", "Hub's public key does not fit the token that Hub has just signed.")]
 
 
 def _people(ground: Ground) -> list[Finding]:

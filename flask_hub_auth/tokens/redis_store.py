@@ -126,7 +126,8 @@ class RedisStore:
         # Where all connections of the client are in use, Redis itself may be well.
         if isinstance(error, _AWAY) and not isinstance(error, redis.exceptions.MaxConnectionsError):
             self._breaker.failed()
-            return StoreUnavailable(f"Redis could not be asked ({words}).", cause="away")
+            cause = "refused" if isinstance(error, redis.AuthenticationError) else "away"
+            return StoreUnavailable(f"Redis could not be asked ({words}).", cause=cause)
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # What was the master is a replica now; connections made anew lead to its successor.
             self._drop_connections()

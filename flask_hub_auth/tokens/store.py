@@ -281,5 +281,5 @@ def _file_cache(folder: Path) -> FileSystemCache:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise HubConfigError(f"HUB_CACHE: the folder {folder} cannot be made: {error.strerror}.") from None
+        raise HubConfigError(f"HUB_CACHE: the folder {folder} cannot be made: {error.strerror}.") from error
     return FileSystemCache(str(folder), threshold=0)
