@@ -47,7 +47,8 @@ def dev_hub(monkeypatch: pytest.MonkeyPatch) -> HubInMemory:
     """A Hub of this test's own, in memory. Every ``HubAuth`` that is made while it is there speaks to it.
 
     ``dev_hub.settings`` are the settings of an application for it. ``dev_hub.calls``, ``.fail(...)``, ``.mend()``,
-    ``.expire()``, ``.revoke(login)`` and ``.update_user(login, ...)`` are what its control interface does.
+    ``.expire()``, ``.revoke(login)``, ``.update_user(login, ...)``, ``.sign_out(login)``, ``.rotate_id_token_key()``
+    and ``.change(option=...)`` are what its control interface does.
     """
     from .hub import HubInMemory
 

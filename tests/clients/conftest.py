@@ -45,7 +45,11 @@ def node_modules() -> Path:
         unfinished.mkdir(parents=True)
         for file in files:
             shutil.copy(file, unfinished)
-        subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=unfinished, check=True, timeout=INSTALL_SECONDS)
+        npm = ["npm", "ci", "--ignore-scripts"]
+        done = subprocess.run(npm, cwd=unfinished, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+        if done.returncode:
+            shutil.rmtree(unfinished)
+            pytest.fail(f"npm could not fetch the packages. Is there a network? Its own words:\n{done.stderr}")
         if not place.exists():
             unfinished.rename(place)
     return place / "node_modules"

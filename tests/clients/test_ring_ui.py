@@ -230,6 +230,19 @@ def test_the_logout_that_a_service_begins_comes_back_to_it(
     greeted(page, "John Roe")
 
 
+def test_another_person_signs_in_in_a_window_of_its_own(page: Page, application: Application) -> None:
+    """``request_credentials=required`` with ``auth_mode=bypass_to_login``: how ring-ui switches users."""
+    application.settings["embeddedLogin"] = True
+    open_as(page, application)
+    with page.expect_popup() as popup:
+        page.evaluate("void auth.switchUser()")
+    assert "auth_mode=bypass_to_login" in popup.value.url
+    with page.expect_navigation():
+        sign_in(popup.value, "john")
+    greeted(page, "John Roe")
+    assert popup.value.is_closed()
+
+
 def test_hub_begins_a_login_and_ring_ui_takes_it(page: Page, application: Application) -> None:
     """The ``state`` is a URL of the application; one of another origin is refused."""
     hub = application.served.hub
