@@ -45,3 +45,21 @@ def make_demo(dev_hub: HubInMemory, hub_clock: Clock, issues_url: str, tmp_path:
 def whole_demo(make_demo: Callable[..., Flask]) -> Flask:
     """The demo with everything that it has beside a dev Hub."""
     return make_demo()
+
+
+@pytest.fixture
+def given_out(dev_hub: HubInMemory, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """All tokens that Hub gives out from now on."""
+    values: set[str] = set()
+
+    def noting(make: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **more: Any) -> Any:
+            given = make(*args, **more)
+            values.add(given if isinstance(given, str) else given.value)
+            return given
+
+        return noted
+
+    for name in ("access_for", "refresh_for"):
+        monkeypatch.setattr(dev_hub.store, name, noting(getattr(dev_hub.store, name)))
+    return values

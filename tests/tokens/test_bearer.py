@@ -57,7 +57,7 @@ def make(dev_hub: HubInMemory) -> Make:
 
 
 def opaque(hub: HubInMemory, login: str = "jane") -> str:
-    hub.store._classic = False
+    hub.change(tokens="opaque")
     return hub.token_for(login)
 
 
