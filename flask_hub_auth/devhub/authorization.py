@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from . import pages
 from .asked import Asked, ErrorPage, SendBack, read, read_logout
 from .current import here, hub, parsed_query, raw_query
-from .issuing import id_token_for, token_answer
+from .issuing import id_token_for
 from .people import User
 from .scopes import Scope
 from .sessions import Session
@@ -101,7 +101,7 @@ def _granted(asked: Asked, user: User, scope: Scope, signed_in_at: float | None 
         return asked.back.response(id_token=id_token_for(hub, grant))
     if asked.response_type == "token":
         # No refresh token, whatever was asked.
-        return asked.back.response(**token_answer(hub, grant, refresh_token=False, id_token=False))
+        return asked.back.response(**hub.answer(grant, refresh_token=False, id_token=False))
     code = hub.store.code_for(
         grant, redirect_uri=asked.back.redirect_uri, challenge=asked.challenge, challenge_method=asked.challenge_method
     )

@@ -19,7 +19,7 @@ from werkzeug.datastructures import MultiDict
 
 from .current import hub
 from .faults import FAULT, Fault
-from .issuing import id_token_for, token_answer
+from .issuing import id_token_for
 from .scopes import Scope, UnknownScope, default_scope
 from .services import Service
 from .tokens import Code, Grant
@@ -261,7 +261,7 @@ def _password(parameters: MultiDict[str, str], client: Client) -> dict[str, Any]
 
 
 def _answer(grant: Grant, **parts: Any) -> dict[str, Any]:
-    answer = token_answer(hub, grant, **parts)
+    answer = hub.answer(grant, **parts)
     fault: Fault | None = request.environ.get(FAULT)
     if "id_token" not in answer or fault is None or fault.id_token is None:
         return answer

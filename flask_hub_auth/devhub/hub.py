@@ -175,7 +175,7 @@ class DevHub:
         with self.lock:
             grant = Grant(self.user(login).id, self.service.id, self._scope(scope), offline)
             grant.auth_time = int(self.clock())
-            return token_answer(self, grant)
+            return self.answer(grant)
 
     def token_for(self, login: str, scope: str | None = None, life: int = 3600) -> str:
         """An access token of this user, good for ``life`` seconds, without a round trip."""
@@ -204,6 +204,10 @@ class DevHub:
         """Id tokens are signed with a new key from now on, and the old one is no longer published."""
         with self.lock:
             self.id_tokens.rotate()
+
+    def answer(self, grant: Grant, **parts: Any) -> dict[str, Any]:
+        """What the token endpoint says to this grant, see ``issuing.token_answer``."""
+        return token_answer(self, grant, **parts)
 
     def _scope(self, text: str | None) -> Scope:
         return self.read_scope(text) if text else default_scope(self.service.id)
