@@ -143,8 +143,7 @@ def token(
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
     """Say what is wrong with the set-up; exits 1 for warnings, 2 for errors. Asks Hub, HUB_SERVICES and the store."""
-    with contextlib.redirect_stdout(sys.stderr):  # What an application says when it is loaded is no finding.
-        findings = examine(context.ensure_object(ScriptInfo).load_app)
+    findings = examine(lambda: _application(context))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in findings], indent=2))
     elif findings:
@@ -248,7 +247,8 @@ def _asked(question: str, *, hidden: bool = False) -> str:
 
 
 def _application(context: click.Context) -> Flask:
-    return context.ensure_object(ScriptInfo).load_app()
+    with contextlib.redirect_stdout(sys.stderr):  # What an application says when it is loaded is no data.
+        return context.ensure_object(ScriptInfo).load_app()
 
 
 def _state(context: click.Context) -> HubState:

@@ -20,8 +20,14 @@ _NONE: t.Final = (0, 0)
 
 def served_by_hub(ground: Ground, token: Secret | None) -> bool:
     """Whether Hub serves permissions at all."""
-    path = f"/api/rest/permissions/cache?query=service:{HUB_ID}&fields=global"
-    return ground.way().request("GET", path, bearer=token).status != 404
+    asked = {"fields": "permission/key", "query": f"service:{{{HUB_ID}}}"}
+    answer = ground.way().request("GET", "/api/rest/permissions/cache", params=asked, bearer=token)
+    if 400 <= answer.status < 500 and answer.status != 429:
+        # Without a person's token Hub may not want to say anything.
+        return answer.status != 404
+    answer.raise_for_status()
+    answer.items()
+    return True
 
 
 def look_at_services(ground: Ground, unknown: t.Collection[str], *, by_hub: bool, needed: bool) -> list[Finding]:

@@ -59,6 +59,7 @@ def fail_to_read() -> str:
 
 Change = Callable[[Clinic], Any] | None
 AUTH, TOKEN, ME = "/api/rest/oauth2/auth", "/api/rest/oauth2/token", "/api/rest/users/me"
+PERMISSIONS = "/api/rest/permissions/cache"
 AT_PUBLIC = {"HUB_SERVICE_URL": PUBLIC, "TESTING": False, "HUB_CACHE": None}
 KNOWN_AT_PUBLIC = registered(f"{PUBLIC}/authorized")
 
@@ -92,6 +93,8 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     "somebody says what is no word of Hub": (fault("*", body="<html>"), {}, "hub-something-else"),
     "somebody does not stop talking": (fault("*", transport="endless"), {}, "hub-something-else"),
     "nonsense where tokens are": (fault(TOKEN, body="<html>"), {}, "hub-nonsense"),
+    "nonsense where permissions are": (fault(PERMISSIONS, body="<html>"), {}, "hub-nonsense"),
+    "permissions fail": (fault(PERMISSIONS, status=503), {}, "hub-failing"),
     "nonsense where people are": (fault(ME, body="[]"), {}, "hub-nonsense"),
     # What Hub knows of the service
     "a service id that Hub does not know": (None, {"HUB_SERVICE_ID": UNKNOWN}, "service-unknown"),
