@@ -91,6 +91,7 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "logout-unsupported": ("error", "Set HUB_LOGOUT_FROM_HUB to 'required', or update Hub."),
     "clock-apart": ("warning", "Set the clock of both machines by a time server."),
     "tokens-opaque": ("warning", "Set HUB_BEARER to 'off', or to 'any' if tokens for other services may come in too."),
+    "tokens-of-others": ("warning", "Set HUB_BEARER to 'signed', if this Hub signs its tokens, or to 'off'."),
     # Other services
     "service-away": ("warning", "Compare its url in HUB_SERVICES with its address, and see whether it runs."),
     "permissions-elsewhere": ("error", "In HUB_SERVICES, give who keeps them itself 'permissions': 'own'."),

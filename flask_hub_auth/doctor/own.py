@@ -22,7 +22,14 @@ _WORDS: t.Final = ("secret", "password", "changeme", "change-me", "change_me", "
 
 def look_at_application(app: Flask, config: HubConfig) -> list[Finding]:
     """What is wrong with its guards, its keys and its cookie."""
-    return [*_guards(app), *_keys(config), *_host(app, config), *_cookie(app, config), *_store(app, config)]
+    return [
+        *_guards(app),
+        *_keys(app, config),
+        *_host(app, config),
+        *_cookie(app, config),
+        *_store(app, config),
+        *_bearer(config),
+    ]
 
 
 def _guards(app: Flask) -> t.Iterator[Finding]:
@@ -30,8 +37,9 @@ def _guards(app: Flask) -> t.Iterator[Finding]:
         yield found("guard-guards-nothing", f"A guard stands above @app.route, and guards nothing: {', '.join(names)}.")
 
 
-def _keys(config: HubConfig) -> t.Iterator[Finding]:
-    if any(map(is_weak, config.secret_keys)):
+def _keys(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
+    # The key of a test, or of a developer's own machine, guards nothing.
+    if not (app.debug or app.testing) and any(map(is_weak, config.secret_keys)):
         yield found("secret-key-weak", "SECRET_KEY, or one of its fallbacks, is long enough, but can be guessed.")
 
 
@@ -75,6 +83,11 @@ def _store(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
     in_memory = isinstance(config.cache, str) and config.cache.startswith("memory:")
     if in_memory and not (app.debug or app.testing):
         yield found("store-in-memory", "HUB_CACHE is memory://, and neither DEBUG nor TESTING is on.")
+
+
+def _bearer(config: HubConfig) -> t.Iterator[Finding]:
+    if config.bearer == "any":
+        yield found("tokens-of-others", "HUB_BEARER is 'any': a token that is meant for another service is good here.")
 
 
 def uses(app: Flask, *names: str) -> bool:
