@@ -19,6 +19,10 @@ def calling(**settings: Any) -> Flask:
     @app.get("/users")
     @hub_login_required
     def users() -> str:
-        return hub.as_service().get("/users").text
+        return _users_of(hub)
 
     return app
+
+
+def _users_of(hub: HubAuth) -> str:
+    return hub.as_service().get("/users").text

@@ -231,7 +231,7 @@ def test_a_cookie_that_is_opened_after_hubauth_is_found(clinic: Clinic, tmp_path
         {"SERVER_NAME": "localhost:5000"},
         {"HUB_OFFLINE": False},
         {"HUB_OPENID": True, "HUB_LOGOUT_FROM_HUB": "rp", "HUB_REQUEST_CREDENTIALS": "silent"},
-        {"SESSION_COOKIE_DOMAIN": "localhost"},
+        {"SESSION_COOKIE_DOMAIN": ".localhost"},
         {"SECRET_KEY": "x" * 32},
     ],
 )
@@ -354,7 +354,10 @@ def test_tls_that_is_not_accepted_or_not_spoken_is_named(clinic: Clinic, tmp_pat
         assert clinic.codes(HUB_URL=f"https://127.0.0.1:{port}/hub", HUB_TIMEOUT=0.5) == ["hub-silent"]
 
 
-def test_a_server_that_speaks_neither_tls_nor_http_is_named(clinic: Clinic) -> None:
+@pytest.mark.parametrize(
+    "greeting", [b"220 mail.example ESMTP\r\n", b"HTTP/1.1 400 The plain request was sent to TLS\r\n\r\n"]
+)
+def test_a_server_that_fails_in_tls_and_does_not_speak_http_is_named(greeting: bytes, clinic: Clinic) -> None:
     def greet() -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -362,7 +365,7 @@ def test_a_server_that_speaks_neither_tls_nor_http_is_named(clinic: Clinic) -> N
                 with client:
                     # A connection that is closed with something unread is reset.
                     client.recv(65536)
-                    client.sendall(b"220 mail.example ESMTP\r\n")
+                    client.sendall(greeting)
 
     with closed(socket.create_server(("127.0.0.1", 0))) as listener:
         threading.Thread(target=greet, daemon=True).start()

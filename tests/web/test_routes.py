@@ -119,24 +119,28 @@ def test_a_guard_that_guards_nothing_is_told(app: Flask) -> None:
 
 
 def test_a_protected_blueprint_is_behind_a_login(app: Flask) -> None:
-    outer, inner, free = (Blueprint(name, __name__, url_prefix=f"/{name}") for name in ("outer", "inner", "free"))
-    for blueprint in (outer, inner, free):
+    names = ("outer", "inner", "free", "shut")
+    outer, inner, free, shut = (Blueprint(name, __name__, url_prefix=f"/{name}") for name in names)
+    for blueprint in (outer, inner, free, shut):
         add(blueprint, "page")
     add(inner, "open", hub_public)
-    HubAuth().protect(outer)
+    for blueprint in (outer, shut):
+        HubAuth().protect(blueprint)
     outer.register_blueprint(inner)
+    free.register_blueprint(shut)
     app.register_blueprint(outer)
     app.register_blueprint(free)
-    found = guards(app)
-    assert {name: found[name] for name in ("outer.page", "outer.inner.page", "outer.inner.open", "free.page")} == {
+    found = {endpoint: guard for endpoint, guard in guards(app).items() if endpoint.partition(".")[0] in names}
+    assert found == {
         "outer.page": "login",
         "outer.inner.page": "login",
         "outer.inner.open": "public",
         "free.page": "unclassified",
+        "free.shut.page": "login",
     }
     client = app.test_client()
-    for endpoint, path in {"outer.inner.page": "/outer/inner/page", "free.page": "/free/page"}.items():
-        assert (client.get(path).status_code == 401) is (found[endpoint] == "login")
+    for endpoint, guard in found.items():
+        assert (client.get(f"/{endpoint.replace('.', '/')}").status_code == 401) is (guard == "login")
 
 
 def test_nothing_is_unclassified_where_everything_is_protected(dev_hub: Any) -> None:
