@@ -6,6 +6,7 @@ import io
 import time
 import typing as t
 import weakref
+from functools import partial
 
 from flask import (
     Blueprint,
@@ -41,7 +42,7 @@ from .web.identity import (
 )
 from .web.login import begin_login, leave, may_be_silent, stop_loops
 from .web.pending import Asked
-from .web.state import EXTENSION, state
+from .web.state import EXTENSION, patience, state
 from .web.views import blueprint
 
 if t.TYPE_CHECKING:
@@ -226,4 +227,5 @@ def _user_tokens(ticket: str | None) -> TokenSource:
         return PresentedToken(who.bearer)
     if who.handle is None:
         raise LoginRequired("as_user was called, and nobody is signed in.")
-    return UserTokens(keeper, who.handle)
+    # A client may be handed to a thread, which knows no application.
+    return UserTokens(keeper, who.handle, partial(patience, keeper.config.timeout))

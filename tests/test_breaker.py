@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flask_hub_auth.breaker import FAILURES, GLANCE, LONGEST_PAUSE, SHORTEST, WINDOW, Breaker
+from flask_hub_auth.breaker import FAILURES, GLANCE, LONGEST_PAUSE, LONGEST_TRIAL_PAUSE, SHORTEST, WINDOW, Breaker
 
 
 class Server:
@@ -83,16 +84,63 @@ def test_a_server_that_is_back_is_asked_at_once_by_whoever_looks(
     server.fail()
     server.is_there = True
     assert server.breaker.may_ask()
+    assert server.breaker.ask()
+    assert not server.breaker.ask(), "one tries, and the others wait for how it goes"
+    server.breaker.succeeded()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
-    server.breaker.failed()
-    server.is_there = False
-    assert not server.breaker.may_ask(), "the first failure after a look opens it again"
+    assert server.breaker.ask()
+    assert server.breaker.ask()
+
+
+def test_a_server_that_answers_looks_alone_is_tried_ever_more_rarely(server: Server) -> None:
+    """R12"""
+    server.fail()
+    server.is_there = True
+    tries = []
+    for _ in range(12000):
+        if server.breaker.ask():
+            tries.append(server.time)
+            server.breaker.failed()
+        server.time += 0.01
+    pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
+    assert pauses == sorted(pauses)
+    assert len(tries) <= 8
+    assert LONGEST_TRIAL_PAUSE <= pauses[-1] < LONGEST_TRIAL_PAUSE + 1
+    server.time += LONGEST_TRIAL_PAUSE
+    assert server.breaker.ask()
+    server.breaker.succeeded()
+    server.fail()
+    assert server.breaker.ask(), "it was well meanwhile"
+
+
+def test_those_who_had_asked_before_it_opened_are_no_trials(server: Server) -> None:
+    server.fail()
+    for _ in range(30):
+        server.breaker.failed()
+    server.time += LONGEST_PAUSE
+    server.is_there = True
+    assert server.breaker.ask()
+
+
+def test_a_server_that_asks_for_a_pause_has_it_at_once(server: Server) -> None:
+    """R22"""
+    server.is_there = True
+    server.breaker.failed(pause=20)
+    assert server.breaker.pause() == 20
+    for _ in range(19):
+        server.time += 1
+        assert not server.breaker.ask()
+    assert server.looks == 0
+    server.time += 1
+    assert server.breaker.ask()
+    server.breaker.failed(pause=10_000)
+    assert server.breaker.pause() == LONGEST_TRIAL_PAUSE
 
 
 def test_after_an_answer_it_takes_several_failures_again(server: Server) -> None:
     server.fail()
     server.is_there = True
-    assert server.breaker.may_ask()
+    assert server.breaker.ask()
     server.breaker.succeeded()
     server.breaker.failed()
     assert server.breaker.may_ask()

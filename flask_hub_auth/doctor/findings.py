@@ -90,7 +90,7 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "openid-unsupported": ("error", "Leave HUB_OPENID out, or update Hub to 2017.2 or newer."),
     "logout-unsupported": ("error", "Set HUB_LOGOUT_FROM_HUB to 'required', or update Hub."),
     "clock-apart": ("warning", "Set the clock of both machines by a time server."),
-    "tokens-opaque": ("warning", "Set HUB_BEARER to 'off', or to 'any' if tokens for other services may come in too."),
+    "tokens-opaque": ("warning", "Set HUB_BEARER to 'off'. 'any' would take them, with those for other services."),
     "tokens-of-others": ("warning", "Set HUB_BEARER to 'signed', if this Hub signs its tokens, or to 'off'."),
     # Other services
     "service-away": ("warning", "Compare its url in HUB_SERVICES with its address, and see whether it runs."),

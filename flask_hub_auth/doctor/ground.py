@@ -30,6 +30,7 @@ _CAUSES: t.Final = {
     "tls": "hub-tls",
     "refused": "hub-port-closed",
     "silent": "hub-silent",
+    "spared": "hub-silent",
     "broken": "hub-broken-off",
     "other": "hub-unreachable",
     "secret": "secret-unreadable",

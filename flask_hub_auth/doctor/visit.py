@@ -8,6 +8,7 @@ from functools import partial
 
 from ..errors import HubError
 from ..hub.answer import Answer
+from ..hub.rest import ME_PATH
 from ..hub.signed import HubKeys, SignedToken
 from ..model import Secret
 from . import address, client, services
@@ -17,7 +18,7 @@ from .own import uses
 
 APART: t.Final = 30
 """Seconds by which clocks may differ: half of the leeway with which tokens are renewed."""
-ME_PATH: t.Final = "/api/rest/users/me?fields=id"
+ME: t.Final = f"{ME_PATH}?fields=id"
 _PERMISSIONS: t.Final = ("hub_permission_required", "current_hub_permissions")
 
 Task = t.Callable[[], list[Finding]]
@@ -97,7 +98,7 @@ def _presented(ground: Ground, token: Secret) -> list[Finding]:
 
 def _people(ground: Ground) -> list[Finding]:
     """Whether Hub's REST answers; without a token it shows the guest, or 401 where guests are banned."""
-    answer = ground.way().request("GET", ME_PATH)
+    answer = ground.way().request("GET", ME)
     if answer.status not in (401, 403):
         answer.raise_for_status()
     answer.json()

@@ -50,21 +50,33 @@ class Answer:
         """
         if 200 <= self.status < 300:
             return
-        if self.status == 429 or self.status >= 500:
-            raise HubUnavailable(f"{self}.", retry_after=self._retry_after())
+        if self.is_away:
+            raise HubUnavailable(f"{self}.", retry_after=self.retry_after or 5)
         fields = self.json()
         error, description = fields.get("error"), fields.get("error_description")
         if not isinstance(error, str) or not error:
             raise HubProtocolError(f"{self} that names no error.")
         if error in ("server_error", "temporarily_unavailable"):
-            raise HubUnavailable(f"{self} and the error {error}.", retry_after=self._retry_after())
+            raise HubUnavailable(f"{self} and the error {error}.", retry_after=self.retry_after or 5)
         kind = TokenRejected if error == "invalid_grant" else HubRefused
         raise kind(error, description if isinstance(description, str) else "")
 
-    def _retry_after(self) -> int:
-        """Seconds of ``Retry-After``, 1 to 30; 5 where there are none (a date is not read)."""
+    @property
+    def is_away(self) -> bool:
+        """Whether somebody answers in Hub's place, or Hub itself asks to be left alone."""
+        return self.status >= 500 or self.status == 429
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this is a page or a redirect, as of a balancer, where Hub answers JSON."""
+        start = self.body.lstrip()[:1]
+        return 300 <= self.status < 400 or start == b"<" or (self.status >= 400 and start != b"{")
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds of ``Retry-After``, 1 to 30; 0 where there are none (a date is not read)."""
         text = self.headers.get("Retry-After", "")
-        return min(max(int(text), 1), 30) if re.fullmatch("[0-9]{1,9}", text) else 5
+        return min(max(int(text), 1), 30) if re.fullmatch("[0-9]{1,9}", text) else 0
 
     def __str__(self) -> str:
         media_type = self.headers.get("Content-Type", "").partition(";")[0].strip()

@@ -1,5 +1,6 @@
 """Connections that keep to a deadline: whatever the other side does, a call is over when its time is.
 
+Several calls that somebody waits for have a time together, :func:`within` which all of them are over.
 The timeouts of sockets and of requests count from the last byte, so a server that sends one byte a second holds a call
 for ever. Here every read and write of a call gets what is left of the call's own time.
 """
@@ -12,6 +13,7 @@ import socket
 import threading
 import time
 import typing as t
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -35,6 +37,51 @@ class Call:
         if left <= 0:
             raise TimeoutError("the time of the call is over")
         return left
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long somebody waits: until when (of `time.monotonic`), and how many seconds calls have taken of it."""
+
+    until: float
+    spent: float = 0.0
+
+
+_patience: ContextVar[Patience | None] = ContextVar("flask_hub_auth.hub.patience", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> t.Iterator[Patience]:
+    """All calls to Hub in the block together take so long at most, and no longer than a block around this one says."""
+    outer, until = _patience.get(), time.monotonic() + seconds
+    patience = Patience(min(until, outer.until) if outer else until)
+    reset = _patience.set(patience)
+    try:
+        yield patience
+    finally:
+        _patience.reset(reset)
+        if outer:
+            outer.spent += patience.spent
+
+
+@contextmanager
+def call_of(seconds: float) -> t.Iterator[Call]:
+    """One call, of so many seconds or of what is left where somebody waits."""
+    patience, began = _patience.get(), time.monotonic()
+    call = Call(min(began + seconds, patience.until) if patience else began + seconds)
+    reset = current.set(call)
+    try:
+        yield call
+    finally:
+        current.reset(reset)
+        if patience:
+            patience.spent += time.monotonic() - began
+
+
+def time_left() -> float:
+    """Seconds that whoever waits still has."""
+    patience = _patience.get()
+    return patience.until - time.monotonic() if patience else float("inf")
 
 
 current: ContextVar[Call] = ContextVar("flask_hub_auth.hub.call")

@@ -58,14 +58,20 @@ class HubOAuth:
         self._source = service_secret if callable(service_secret) else None
         self._secret = None if callable(service_secret) else _secret(service_secret)
         self._clock = clock
+        self.rotates = False
+        """Whether the last renewal has used its refresh token up, which Hub may do."""
 
     def now(self) -> float:
         """Epoch seconds, by the clock that the ends of tokens are counted by."""
         return self._clock()
 
-    def may_ask(self) -> bool:
-        """Whether Hub is worth asking; see :class:`~flask_hub_auth.breaker.Breaker`."""
-        return self._transport.breaker.may_ask()
+    def may_ask(self, path: str = TOKEN_PATH) -> bool:
+        """Whether Hub is worth asking there; see :class:`~flask_hub_auth.breaker.Breaker`."""
+        return self._transport.breaker(path).may_ask()
+
+    def pause(self) -> int:
+        """Seconds after which it is worth asking Hub for a token again."""
+        return self._transport.breaker(TOKEN_PATH).pause()
 
     def authorization_url(
         self,
@@ -104,7 +110,7 @@ class HubOAuth:
 
     def exchange(self, code: str, *, redirect_uri: str, verifier: str | None) -> HubToken:
         """The token for an authorization code. Makes one request: a code is good once."""
-        self._transport.breaker.try_again()  # the browser comes from Hub, which is there then
+        self._transport.try_again()  # the browser comes from Hub, which is there then
         return self._token(
             "authorization_code", code=Secret(code), redirect_uri=redirect_uri, code_verifier=_secret(verifier)
         )
@@ -115,8 +121,10 @@ class HubOAuth:
         No ``scope`` is sent: that of a login with OpenID Connect is refused as ``invalid_grant`` when it is repeated
         (seen at a Hub of August 2026); without one it stays what it was (RFC 6749 section 6).
         """
-        token = self._token("refresh_token", refresh_token=_secret(refresh_token))
-        return token if token.refresh_token else dataclasses.replace(token, refresh_token=_secret(refresh_token))
+        spent = _secret(refresh_token)
+        token = self._token("refresh_token", refresh_token=spent)
+        self.rotates = token.refresh_token not in (None, spent)
+        return token if token.refresh_token else dataclasses.replace(token, refresh_token=spent)
 
     def for_service(self, scope: t.Sequence[str]) -> HubToken:
         """A token of the service itself (client credentials)."""

@@ -13,6 +13,7 @@ from ..pages import clean
 from .answer import Answer
 from .transport import Transport
 
+ME_PATH: t.Final = "/api/rest/users/me"
 USER_FIELDS: t.Final = (
     "id,login,name,guest,banned,profile(email(email,verified),avatar(url)),groups(id,name),transitiveGroups(id,name)"
 )
@@ -41,7 +42,7 @@ class HubRest:
         comes of each is in `HubUser.extra` under its outer name. `TokenRejected` where Hub does not take the token,
         which includes a token that is not for Hub itself.
         """
-        answer = self._get("/api/rest/users/me", {"fields": ",".join((USER_FIELDS, *fields))})
+        answer = self._get(ME_PATH, {"fields": ",".join((USER_FIELDS, *fields))})
         return _user(answer, fields, self._transport.hub_url)
 
     def permissions(self, service_ids: t.Iterable[str]) -> HubPermissions:

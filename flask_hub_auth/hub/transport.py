@@ -25,10 +25,13 @@ from ..model import Secret
 from ..pages import clean
 from .answer import Answer
 from .credentials import authorization
-from .deadline import Call, DeadlineAdapter, current
+from .deadline import Call, DeadlineAdapter, call_of, time_left
 
 LIMIT: t.Final = 1024 * 1024
 """Bytes of an answer's body, decoded. Hub's own answers are some kilobytes."""
+
+SPARED: t.Final = "spared"
+"""The cause of a failure where nobody was asked."""
 
 _FAILURES: t.Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
 _CUT: t.Final = (RemoteDisconnected, IncompleteRead)
@@ -78,8 +81,8 @@ class Transport:
         self._verify = ca_bundle or True
         self._http = http
         self._sessions: dict[int, requests.Session] = {}
-        self._failing = "/"
-        self.breaker = Breaker(f"Hub at {self._host}", self._answers, clock)
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
 
     def to(self, url: str, *, timeout: float | None = None) -> Transport:
         """The same way to another service, or to the same in another time."""
@@ -109,41 +112,54 @@ class Transport:
         must not be sent twice.
         """
         prepared = self._prepared(method, path, headers, bearer, auth, params=params, data=data, json=json)
-        if not self.breaker.may_ask():
-            raise HubUnavailable(f"Hub at {self._host} has failed several times in a row, and was not asked again yet.")
+        breaker, left = self.breaker(path), time_left()
+        if left <= 0:
+            raise HubUnavailable(f"There is no time left to ask Hub at {self._host}.", cause=SPARED)
+        if not breaker.ask():
+            message = f"Hub at {self._host} has failed several times in a row, and was not asked again yet."
+            raise HubUnavailable(message, retry_after=breaker.pause(), cause=SPARED)
         try:
             answer = self._answered(prepared)
         except HubUnavailable:
-            self._failed(path)
+            # In less time it might have answered.
+            if left >= self.timeout / 2:
+                breaker.failed()
             raise
+        if answer.is_away:
+            breaker.failed(pause=answer.retry_after)
+        elif answer.is_foreign:
+            breaker.failed()
+        else:
+            breaker.succeeded()
         if 300 <= answer.status < 400:
             raise HubProtocolError(f"HTTP {answer.status} is an unexpected redirect{_to(answer)}.")
-        if _is_away(answer):
-            self._failed(path)
-        else:
-            self.breaker.succeeded()
         return answer
 
+    def breaker(self, path: str) -> Breaker:
+        """The breaker of one of Hub's addresses: one can fail while the others are well."""
+        path = path.partition("?")[0]
+        return self._breakers.setdefault(
+            path, Breaker(f"Hub at {self._host}{path}", lambda: self._answers(path), self._clock)
+        )
+
+    def try_again(self) -> None:
+        """Let everybody ask once more, since there is a sign that Hub is there."""
+        for breaker in list(self._breakers.values()):
+            breaker.try_again()
+
     def _answered(self, prepared: requests.PreparedRequest) -> Answer:
-        call = Call(time.monotonic() + self.timeout)
-        reset = current.set(call)
-        try:
-            return self._sent(prepared, call)
-        except _FAILURES as error:
-            failure = self._translated(error, call)
-        finally:
-            current.reset(reset)
+        with call_of(self.timeout) as call:
+            try:
+                return self._sent(prepared, call)
+            except _FAILURES as error:
+                failure = self._translated(error, call)
         # Raised out here, so that it does not lead to the library's error, which holds the request.
         raise failure
 
-    def _failed(self, path: str) -> None:
-        self._failing = path
-        self.breaker.failed()
-
-    def _answers(self) -> bool:
-        """Whether Hub answers where it last did not; asked without a word about anybody."""
+    def _answers(self, path: str) -> bool:
+        """Whether Hub answers at this address; asked without a word about anybody."""
         try:
-            return not _is_away(self._answered(self._prepared("GET", self._failing, None, None, None)))
+            return not self._answered(self._prepared("GET", path, None, None, None)).is_away
         except HubProtocolError:
             return True
         except HubError:
@@ -235,11 +251,6 @@ def translated(url: str, send: t.Callable[[], requests.Response]) -> requests.Re
 def _is_private(scheme: str, host: str) -> bool:
     """Whether nobody on the way can read what is sent: https, or http that does not leave this machine."""
     return scheme == "https" or (scheme == "http" and bool(re.fullmatch(r"localhost|127(\.[0-9]{1,3}){3}|::1", host)))
-
-
-def _is_away(answer: Answer) -> bool:
-    """Whether somebody answers in Hub's place, or Hub itself asks to be left alone."""
-    return answer.status >= 500 or answer.status == 429
 
 
 def _body(response: requests.Response, call: Call) -> bytes:

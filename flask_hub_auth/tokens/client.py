@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from contextlib import nullcontext
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import HubUnavailable, LoginRequired
@@ -39,17 +40,25 @@ class TokenSource(t.Protocol):
 
 
 class UserTokens:
-    """The token of the person whose login `handle` opens. It ends when the login ends."""
+    """The token of the person whose login `handle` opens. It ends when the login ends.
 
-    def __init__(self, keeper: TokenKeeper, handle: bytes) -> None:
+    :param patience: a block in which Hub is asked, which bounds how long that may take
+    """
+
+    def __init__(
+        self, keeper: TokenKeeper, handle: bytes, patience: t.Callable[[], t.ContextManager[None]] = nullcontext
+    ) -> None:
         self._keeper = keeper
         self._handle = handle
+        self._patience = patience
 
     def token(self) -> Secret:
-        return self._alive(self._keeper.token(self._handle)).access_token
+        with self._patience():
+            return self._alive(self._keeper.token(self._handle)).access_token
 
     def renewed(self, refused: Secret) -> Secret | None:
-        return self._alive(self._keeper.renew(self._handle, refused)).access_token
+        with self._patience():
+            return self._alive(self._keeper.renew(self._handle, refused)).access_token
 
     def _alive(self, token: HubToken | None) -> HubToken:
         if token is None:

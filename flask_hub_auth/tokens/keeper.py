@@ -10,11 +10,15 @@ from __future__ import annotations
 import logging
 import time
 import typing as t
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ..config import HubConfig
 from ..errors import HubError, HubUnavailable, StoreUnavailable, TokenRejected
 from ..hub import HubOAuth
+from ..hub.deadline import within
+from ..hub.rest import ME_PATH
+from ..hub.transport import SPARED
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import short_name, store_key
 from ..seldom import Seldom
@@ -75,13 +79,15 @@ class TokenKeeper:
         :raises HubUnavailable: the token is over, Hub could not be asked, and so is ``HUB_OUTAGE_GRACE``
         :raises StoreUnavailable: the store could not be asked
         """
-        login = self.living(handle)
-        login = login and self._renewed(handle, login)
-        login = login and self._reread(handle, login)
+        with within(self.config.timeout):
+            login = self.living(handle)
+            login = login and self._renewed(handle, login)
+            login = login and self._reread(handle, login)
         if login is None:
             return None
         if self._clock() >= login.token.expires_at + self.config.outage_grace:
-            raise HubUnavailable("The token could not be renewed, and the time of grace is over.")
+            message = "The token could not be renewed, and the time of grace is over."
+            raise HubUnavailable(message, retry_after=self._oauth.pause())
         return self._seen(handle, login)
 
     def token(self, handle: bytes) -> HubToken | None:
@@ -92,7 +98,8 @@ class TokenKeeper:
         login = self.living(handle)
         login = login and self._renewed(handle, login)
         if login and times.is_expired(login, self._clock()):
-            raise HubUnavailable("The token is over and could not be renewed.")
+            message = "The token is over and could not be renewed."
+            raise HubUnavailable(message, retry_after=self._oauth.pause())
         return login.token if login else None
 
     def renew(self, handle: bytes, refused: Secret) -> HubToken | None:
@@ -174,14 +181,21 @@ class TokenKeeper:
                 return again
             return self._renew(handle, again)
 
-    def renewing(self, handle: bytes, login: Login, wait: float) -> t.ContextManager[bool]:
-        """The renew lock: at most one caller at a time asks Hub about a login. See :meth:`Locks.hold`."""
+    @contextmanager
+    def renewing(self, handle: bytes, login: Login, wait: float) -> t.Iterator[bool]:
+        """The renew lock: at most one caller at a time asks Hub about a login. See :meth:`Locks.hold`.
+
+        However many calls that takes, they are over within ``HUB_TIMEOUT``, which the lease of the lock outlives.
+        """
 
         def settled() -> bool:
             now = self.logins.load(handle)
             return now is None or bool(now.ended) or _tries(now) != _tries(login)
 
-        return self.logins.store.locks.hold("renew", store_key(handle), wait=wait, done=settled if wait else None)
+        done = settled if wait else None
+        lock = self.logins.store.locks.hold("renew", store_key(handle), wait=wait, done=done)
+        with lock as mine, within(self.config.timeout):
+            yield mine
 
     def _renew(self, handle: bytes, login: Login) -> Login | None:
         """Spend the refresh token. Only under the renew lock, with a login just loaded."""
@@ -189,6 +203,8 @@ class TokenKeeper:
             self.end(handle, "revoked")
             return None
         try:
+            if self._oauth.rotates and self._noted(handle) is None:
+                return None
             token = self._oauth.refresh(login.token.refresh_token)
         except TokenRejected as refusal:
             return self._rejected(handle, login, refusal)
@@ -199,6 +215,14 @@ class TokenKeeper:
             log.info("token renewed: user=%s session=%s", login.user.id, short_name(store_key(handle)))
             self._on_refreshed(login.user.id)
         return renewed
+
+    def _noted(self, handle: bytes) -> Login | None:
+        """The login, written once more: a store that refuses that would refuse the new token too.
+
+        A Hub that rotates ends the login when somebody else then spends the old token again.
+        """
+        now = int(self._clock())
+        return self.logins.change(handle, lambda login: replace(login, last_seen=now))
 
     def _kept(self, handle: bytes, login: Login, token: HubToken) -> Login | None:
         """The login with its new token, in the store before anybody uses it."""
@@ -226,6 +250,8 @@ class TokenKeeper:
 
     def failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
+        if isinstance(failure, HubUnavailable) and failure.cause == SPARED:
+            return login
         log.warning(
             "Hub could not be asked: user=%s session=%s: %s", login.user.id, short_name(store_key(handle)), failure
         )
@@ -242,7 +268,7 @@ class TokenKeeper:
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:
         """The login with its person read again from Hub, if that is due and nobody else is at it."""
-        if not times.is_reading_due(login, self._clock(), self.config) or not self._oauth.may_ask():
+        if not times.is_reading_due(login, self._clock(), self.config) or not self._oauth.may_ask(ME_PATH):
             return login
         with self.renewing(handle, login, 0) as mine:
             again = self.living(handle) if mine else login

@@ -106,7 +106,7 @@ class RedisStore:
         return RedisLock(self._asked, self._client.lock(self._prefix() + name, timeout=lease, thread_local=False))
 
     def _asked(self, ask: t.Callable[[], T]) -> T:
-        if not self._breaker.may_ask():
+        if not self._breaker.ask():
             raise StoreUnavailable("Redis has failed several times in a row; it is not asked until it answers again.")
         try:
             answer = ask()

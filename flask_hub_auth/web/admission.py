@@ -16,7 +16,7 @@ from .login import begin_login, may_be_silent, stop_loops
 from .navigation import can_navigate, presented_token
 from .pending import AS_USUAL, Asked
 from .signals import hub_access_denied
-from .state import application, state
+from .state import application, patience, state
 
 
 def check_login() -> Response | None:
@@ -83,7 +83,8 @@ def check_groups(names: t.Sequence[str]) -> Response | None:
     who = identity()
     user: HubUser = who.user
     if who.login is not None and who.handle is not None:
-        login = state().permissions.with_groups(who.handle, who.login)
+        with patience():
+            login = state().permissions.with_groups(who.handle, who.login)
         if login is None:
             forget_identity()
             return _ask_to_sign_in()

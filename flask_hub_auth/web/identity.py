@@ -11,8 +11,9 @@ from werkzeug.local import LocalProxy
 from ..errors import HubUnavailable, LoginRequired
 from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
 from ..sealing import HANDLE_BYTES, Handle, decode, decode_handle, encode
+from ..tokens.bearer import Presented
 from .navigation import presented_token
-from .state import state
+from .state import patience, state
 
 SESSION_KEY: t.Final = "hub_login"
 ONLY_BEARER: t.Final = "flask_hub_auth.only_bearer"
@@ -29,7 +30,8 @@ def identity() -> Identity:
     """
     found = known_identity()
     if found is None:
-        found = _look_up()
+        with patience():
+            found = _look_up()
         # One request may pass through two applications, each with people of its own.
         request.environ[_CACHE] = (state(), found)
     return found
@@ -104,7 +106,12 @@ def _by_token(text: str) -> Identity:
     presented = bearer.check(text)
     if presented.user_id is None:
         return Identity(bearer=presented.token)
-    return Identity(AskedUser(presented.user_id, lambda: bearer.user(presented)), bearer=presented.token)
+    return Identity(AskedUser(presented.user_id, lambda: _user_of(presented)), bearer=presented.token)
+
+
+def _user_of(presented: Presented) -> HubUser:
+    with patience():
+        return state().bearer.user(presented)
 
 
 class AskedUser(HubUser):
@@ -131,11 +138,12 @@ def _user() -> HubUser:
 
 def _permissions() -> HubPermissions:
     who, hub = identity(), state()
-    if who.handle:
-        return hub.permissions.of(who.handle)
-    if who.bearer and who.user:
-        return hub.bearer.permissions(hub.bearer.check(who.bearer.reveal()))
-    return HubPermissions()
+    with patience():
+        if who.handle:
+            return hub.permissions.of(who.handle)
+        if who.bearer and who.user:
+            return hub.bearer.permissions(hub.bearer.check(who.bearer.reveal()))
+        return HubPermissions()
 
 
 def _token() -> HubToken:
@@ -146,7 +154,8 @@ def _token() -> HubToken:
     if who.login and keeper.has_expired(who.login):
         # This request has tried to renew it a moment ago.
         raise HubUnavailable("The token is over and could not be renewed.")
-    token = keeper.token(who.handle) if who.handle else None
+    with patience():
+        token = keeper.token(who.handle) if who.handle else None
     if token is None:
         raise LoginRequired("current_hub_token was read, and nobody is signed in.")
     return token

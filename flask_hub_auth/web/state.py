@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_request_context, request
 
 from ..config import HubConfig
 from ..errors import SetupProblem
 from ..hub import HubOAuth
+from ..hub.deadline import within
 from ..hub.openid import Discovery, IdTokens
 from ..hub.transport import Transport
 from ..hub.wire import Wire
@@ -55,6 +58,24 @@ def state() -> HubState:
             f"The application '{current_app.name}' has guarded views but no HubAuth. Call HubAuth(app) when it is made."
         )
     return found
+
+
+_SPENT: t.Final = "flask_hub_auth.spent"
+
+
+@contextmanager
+def patience(timeout: float | None = None) -> t.Iterator[None]:
+    """All that one request asks Hub in one go takes `timeout` (``HUB_TIMEOUT``) at most, however many calls it is."""
+    timeout = timeout or state().config.timeout
+    environ = request.environ if has_request_context() else {}
+    spent, ended = environ.get(_SPENT, (0.0, 0.0))
+    if time.monotonic() - ended > timeout:
+        spent = 0.0  # A request may live for hours, as one that sends events does.
+    with within(timeout - spent) as taken:
+        try:
+            yield
+        finally:
+            environ[_SPENT] = (spent + taken.spent, time.monotonic())
 
 
 def application() -> Flask:

@@ -15,7 +15,7 @@ from .callback import complete_login
 from .identity import csrf_token, is_csrf_token
 from .login import asked_by, begin_login, leave
 from .navigation import arguments, is_prefetch
-from .state import state
+from .state import patience, state
 
 if t.TYPE_CHECKING:
     from ..config import HubConfig
@@ -53,7 +53,8 @@ def login() -> Response:
 def authorized() -> Response:
     """Where Hub sends people back to."""
     _not_head()
-    return complete_login()
+    with patience():
+        return complete_login()
 
 
 def logout() -> Response | tuple[str, dict[str, str]]:

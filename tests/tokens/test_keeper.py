@@ -464,6 +464,11 @@ class TestCouldNotAsk:
             site.keeper.token(handle)
         assert site.ended == []
         hub.mend()
+        if "Retry-After" in failure.get("headers", {}):
+            before = len(hub.calls)
+            site.keeper.current(handle)
+            assert len(hub.calls) == before, "Hub has asked to be left alone"
+            clock.advance(30)
         assert site.access(handle) == site.login(handle).token.access_token.reveal()
         assert site.login(handle).generation == 1
 
@@ -842,6 +847,28 @@ class TestAStoreThatTakesNothing:
         with calls(hub) as found:
             assert other.access(handle) == token
         assert found == []
+
+    def test_where_hub_rotates_nothing_is_spent_that_could_not_be_kept(
+        self, processes: list[Site], hub: DevHub, clock: Time
+    ) -> None:
+        """R14: another process would spend the old token again, and Hub end the login."""
+        one, other = processes
+        others = [one.sign_in(login) for login in ("john", "jane")]
+        clock.advance(LIFE + 1)
+        assert one.access(others[0])
+        assert other.access(others[1])
+        handle = one.sign_in()
+        clock.advance(LIFE + 1)
+        one.store.refuses = other.store.refuses = True
+        with calls(hub) as found:
+            for site in processes:
+                assert site.keeper.current(handle), "the time of grace runs"
+                with pytest.raises(HubUnavailable):
+                    site.keeper.token(handle)
+        assert found == []
+        one.store.refuses = other.store.refuses = False
+        assert one.access(handle) == other.access(handle)
+        assert one.ended == other.ended == []
 
     def test_a_token_that_was_refused_is_written_with_the_next_request_however_soon(
         self, custom: Callable[..., Site], clock: Time

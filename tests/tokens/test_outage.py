@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from flask_hub_auth.errors import HubUnavailable
 from flask_hub_auth.tokens import open_store
 
 from .conftest import Time, at_once
-from .keeping import Site, calls, make_site, timed
+from .keeping import TOKEN_PATH, Site, calls, make_site, timed
 
 LIFE = 600
 NORMAL = 0.05  # seconds that a page may wait more than it would
@@ -30,6 +31,65 @@ def hub(clock: Time) -> Iterator[DevHub]:
 @pytest.fixture
 def site(hub: DevHub, clock: Time, tmp_path: Path) -> Site:
     return make_site(hub, open_store("memory://", str(tmp_path)), clock, HUB_TIMEOUT=0.4)
+
+
+def test_all_that_one_caller_waits_for_takes_one_timeout(site: Site, hub: DevHub, clock: Time) -> None:
+    """R21: the renewal, and then the person, whom to read is due as well."""
+    handle = site.sign_in()
+    clock.advance(LIFE - 30)
+    hub.fail("*", transport="hang")
+    login, seconds = timed(partial(site.keeper.current, handle))
+    assert login
+    assert seconds < 0.4 + 0.3
+
+
+def test_the_lease_of_a_renewal_outlives_all_calls_that_it_takes(hub: DevHub, clock: Time, tmp_path: Path) -> None:
+    """R1, R17: of two secrets the first is refused, slowly; the second is not sent where the time is over."""
+    site = make_site(hub, open_store("memory://", str(tmp_path)), clock, HUB_TIMEOUT=0.6)
+    handle = site.sign_in()
+    good, site.secret = site.secret, "wrong"
+    clock.advance(LIFE + 1)
+    hub.fail(TOKEN_PATH, delay=0.45)
+    threading.Timer(0.2, lambda: setattr(site, "secret", good)).start()
+    login, seconds = timed(partial(site.keeper.current, handle))
+    assert login
+    assert seconds < 0.6 + 0.3
+
+
+@pytest.mark.parametrize(
+    "failure", [{"status": 404, "body": "<h1>no such server</h1>"}, {"body": "<html>"}, {"status": 302}]
+)
+def test_a_balancer_that_answers_in_hub_s_place_is_spared_too(
+    site: Site, hub: DevHub, clock: Time, failure: dict[str, Any]
+) -> None:
+    """R22, R25"""
+    handle = site.sign_in()
+    clock.advance(LIFE + 1)
+    hub.fail(TOKEN_PATH, **failure)
+    open_breaker(site, handle, clock)
+    with calls(hub) as found:
+        for _ in range(50):
+            assert site.keeper.current(handle)
+    assert len([call for call in found if call["method"] == "POST"]) <= 1
+    hub.mend()
+    clock.advance(60)
+    assert site.access(handle)
+
+
+def test_an_address_that_fails_alone_is_spared_alone(site: Site, hub: DevHub, clock: Time) -> None:
+    handle = site.sign_in()
+    clock.advance(LIFE + 1)
+    hub.fail(TOKEN_PATH, status=503)
+    open_breaker(site, handle, clock)
+    fresh = site.sign_in("john")
+    clock.advance(301)
+    hub.update_user("john", name="New Name")
+    with calls(hub) as found:
+        assert site.keeper.current(handle)
+        login = site.keeper.current(fresh)
+    assert found == []
+    assert login
+    assert login.user.name == "New Name"
 
 
 def open_breaker(site: Site, handle: bytes, clock: Time) -> None:
