@@ -11,7 +11,7 @@ from ..model import HubToken, Login
 SHORTEST_LIFE: t.Final = 5
 """Seconds for which every token counts as good: a Hub that gives tokens of no life is not asked at every request."""
 SEEN_SECONDS: t.Final = 60
-"""`last_seen` is written at most this often, and ten times within the idle life where that is short."""
+"""`last_seen` is written at most this often, or ten times in an idle life that is short."""
 SLACK: t.Final = 60
 """Seconds by which the clocks of two hosts may differ."""
 LONGEST_JUMP: t.Final = 3600 + SLACK
@@ -78,9 +78,10 @@ def is_recent(login: Login, now: float, max_age: float) -> bool:
     return age(login.authenticated_at, int(now)) <= max_age
 
 
-def seen(login: Login, now: float) -> Login:
+def seen(login: Login, now: float, config: HubConfig) -> Login:
     """The login with the time when it was last used; the same one where what it says is new enough."""
-    return login if age(login.last_seen, now) < SEEN_SECONDS else replace(login, last_seen=int(now))
+    is_new = age(login.last_seen, int(now)) < min(SEEN_SECONDS, config.idle_lifetime / 10)
+    return login if is_new else replace(login, last_seen=int(now))
 
 
 def is_listing_due(login: Login, now: float) -> bool:

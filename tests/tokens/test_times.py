@@ -45,7 +45,7 @@ DUE: dict[str, Callable[[Site, Login], bool]] = {
     "the token is renewed": lambda site, each: times.is_renewal_due(each, NOW, site.keeper.config),
     "a refused token is renewed": lambda site, each: not times.is_just_renewed(each, NOW),
     "the password is asked for": lambda site, each: not times.is_recent(each, NOW, 60),
-    "last seen is written": lambda site, each: times.seen(each, NOW) is not each,
+    "last seen is written": lambda site, each: times.seen(each, NOW, site.keeper.config) is not each,
 }
 
 
@@ -123,3 +123,29 @@ def test_who_signs_in_while_the_clock_is_a_year_ahead_is_out_when_it_is_right_ag
     clock.advance(-365 * DAY)
     assert site.keeper.current(handle) is None
     assert [reason for _, reason in site.ended] == ["expired"]
+
+
+@pytest.mark.parametrize("idle", [10, 30, 90, 600])
+def test_who_comes_again_within_the_idle_life_stays_however_short_it_is(
+    custom: Callable[..., Site], clock: Time, idle: int
+) -> None:
+    """S48"""
+    site = custom(HUB_IDLE_LIFETIME=idle)
+    handle = site.sign_in()
+    for _ in range(20):
+        clock.advance(0.29 * idle)
+        assert site.keeper.current(handle)
+    # What was noted last may be a tenth older, and a second for its rounding.
+    clock.advance(0.9 * idle - 2)
+    assert site.keeper.current(handle)
+    clock.advance(idle)
+    assert site.keeper.current(handle) is None
+
+
+@pytest.mark.parametrize(("idle", "seconds"), [(2, 1), (30, 3), (300, 30), (600, 60), (8 * HOUR, 60)])
+def test_last_seen_is_noted_once_in_a_tenth_of_the_idle_life_and_in_a_minute_at_most(
+    custom: Callable[..., Site], idle: int, seconds: int
+) -> None:
+    config, seen = custom(HUB_IDLE_LIFETIME=idle).keeper.config, login(NOW)
+    assert times.seen(seen, NOW + seconds - 0.01, config) is seen
+    assert times.seen(seen, NOW + seconds, config).last_seen == NOW + seconds
