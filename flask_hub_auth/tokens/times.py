@@ -16,6 +16,9 @@ SLACK: t.Final = 60
 """Seconds by which the clocks of two hosts may differ."""
 LONGEST_JUMP: t.Final = 3600 + SLACK
 """Seconds by which a clock may go back without signing anybody out."""
+ROLLING_SECONDS: t.Final = 600
+"""For so long after its start a process leaves what it finds to those who only know the former ``SECRET_KEY`` as well:
+while workers are restarted one by one with a new key, some are still to come."""
 LISTED_SECONDS: t.Final = 600
 """What the list of a person's logins says of `last_seen` is at most this much older."""
 
@@ -24,6 +27,11 @@ def lasting(token: HubToken, now: float) -> tuple[HubToken, int]:
     """`token`, just got, with the end that we give it, and the seconds until then."""
     end = max(token.expires_at, int(now) + SHORTEST_LIFE)
     return replace(token, expires_at=end), end - int(now)
+
+
+def is_rolling(began: float, now: float) -> bool:
+    """Whether a process that began at `began` may still have older ones beside it."""
+    return 0 <= now - began < ROLLING_SECONDS
 
 
 def age(stamp: int, now: float) -> float:
