@@ -96,10 +96,13 @@ class LoginStore:
         return changed
 
     def remove(self, handle: bytes) -> Login | None:
-        """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken."""
+        """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken.
+
+        What cannot be opened here is forgotten too: another process may have its key, and who has the handle leaves.
+        """
         with writing(self.store.locks, store_key(handle)):
-            login = self.load(handle)
-            if login is not None:
+            sealed, login = self._loaded(handle)
+            if sealed:
                 self.store.delete(store_key(handle))
             self._owed.pop(handle, None)
         if login is not None:
