@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..errors import HubProtocolError, StoreUnavailable
 from ..model import Login
 from ..sealing import Sealer, new_handle, short_name, store_key
-from .locks import writing
+from .locks import OfProcess, writing
 from .people import Entry, PeopleIndex
 from .store import Store
 from .times import is_rolling
@@ -37,7 +37,7 @@ class LoginStore:
         self._began = clock()
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
         self._owed: OrderedDict[bytes, Login] = OrderedDict()
-        self._guard = threading.Lock()
+        self._guard = OfProcess(threading.Lock)
         self.people = PeopleIndex(store, sealer, clock=clock, lifetime=lifetime)
 
     def add(self, login: Login) -> bytes:
@@ -62,7 +62,7 @@ class LoginStore:
         sealed = self.store.get(key)
         if sealed is None:
             return b"", None
-        with self._guard:
+        with self._guard():
             known = self._opened.get(key)
             if known:
                 self._opened.move_to_end(key)
@@ -143,7 +143,7 @@ class LoginStore:
 
         Hub may have rotated: to spend the old token again would end the login there. So at least this process goes on.
         """
-        with self._guard:
+        with self._guard():
             self._owed[handle] = renewed
             if len(self._owed) > _REMEMBERED:
                 self._owed.popitem(last=False)
@@ -200,7 +200,7 @@ class LoginStore:
     def _remember(self, key: str, sealed: bytes, login: Login) -> None:
         if len(sealed) > _LARGEST_REMEMBERED:
             return
-        with self._guard:
+        with self._guard():
             self._opened[key] = (sealed, login)
             self._opened.move_to_end(key)
             if len(self._opened) > _REMEMBERED:
