@@ -112,6 +112,10 @@ class Sealer:
         except InvalidTag:
             return None
 
+    def each(self) -> list[Sealer]:
+        """A sealer for every key by itself, the current one first."""
+        return [Sealer([key], self.context) for key in reversed(self._keys.values())]
+
     def mac(self, purpose: str, data: bytes) -> str:
         """A keyed digest of `data` under the current key, 43 characters."""
         return self.macs(purpose, data)[0]

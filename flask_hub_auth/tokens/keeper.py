@@ -311,9 +311,9 @@ class TokenKeeper:
 
     def _seen(self, handle: bytes, login: Login) -> Login | None:
         now = self._clock()
-        if times.seen(login, now) is login and not self.logins.owes(handle):
+        if times.seen(login, now, self.config) is login and not self.logins.owes(handle):
             return login
-        changed = self.changed(handle, login, lambda login: times.seen(login, now))
+        changed = self.changed(handle, login, lambda login: times.seen(login, now, self.config))
         if changed and times.is_listing_due(login, now):
             self.logins.list_seen(handle, changed)
         return changed

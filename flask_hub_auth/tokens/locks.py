@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import random
 import secrets
 import threading
@@ -47,18 +48,52 @@ class Locks(t.Protocol):
         """
 
 
-class ThreadLocks:
-    """Locks between the threads of one process."""
+T = t.TypeVar("T")
+
+
+class OfProcess(t.Generic[T]):
+    """A value that every process makes for itself: what a lock is. Where one is held while the process forks, the child
+    has no thread that would ever free it.
+    """
+
+    def __init__(self, make: t.Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def __call__(self) -> T:
+        process = os.getpid()
+        if process not in self._made:
+            # Of threads that come here at once all get what one of them made. The number of an ancestor may come again.
+            self._made.setdefault(process, self._make())
+            for other in set(self._made) - {process}:
+                self._made.pop(other, None)
+        return self._made[process]
+
+
+class _Named:
+    """The locks of one process by their names. A lock lives as long as somebody holds it or waits for it."""
 
     def __init__(self) -> None:
-        # A lock lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[tuple[Kind, str], threading.Lock] = WeakValueDictionary()
         self._choosing = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    def of(self, kind: Kind, name: str) -> threading.Lock:
+        with self._choosing:
+            return self._locks.setdefault((kind, name), threading.Lock())
+
+
+class ThreadLocks:
+    """Locks between the threads of one process. One that is forked off finds them all free."""
+
+    def __init__(self) -> None:
+        self._named = OfProcess(_Named)
+
     @contextlib.contextmanager
     def hold(self, kind: Kind, name: str, *, wait: float, done: t.Callable[[], bool] | None = None) -> t.Iterator[bool]:
-        with self._choosing:
-            lock = self._locks.setdefault((kind, name), threading.Lock())
+        lock = self._named().of(kind, name)
         held = lock.acquire(timeout=wait) if wait > 0 else lock.acquire(blocking=False)
         try:
             yield held and not (done and done())

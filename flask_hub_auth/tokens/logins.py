@@ -12,17 +12,15 @@ from dataclasses import replace
 from ..errors import HubProtocolError, StoreUnavailable
 from ..model import Login
 from ..sealing import Sealer, new_handle, short_name, store_key
-from .locks import writing
+from .locks import OfProcess, writing
 from .people import Entry, PeopleIndex
 from .store import Store
+from .times import is_rolling
 
 log = logging.getLogger("flask_hub_auth")
 
 _REMEMBERED: t.Final = 1024  # logins of which a process remembers something
 _LARGEST_REMEMBERED: t.Final = 16 * 1024  # bytes of a record that is kept opened; people in a thousand groups have more
-_ROLLING: t.Final = 600
-"""Seconds for which a process, once it is started, seals a login again under the key that it came with. While workers
-are restarted one by one with a new ``SECRET_KEY``, those whose turn is still to come know only the one before."""
 
 
 class LoginStore:
@@ -39,7 +37,7 @@ class LoginStore:
         self._began = clock()
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
         self._owed: OrderedDict[bytes, Login] = OrderedDict()
-        self._guard = threading.Lock()
+        self._guard = OfProcess(threading.Lock)
         self.people = PeopleIndex(store, sealer, clock=clock, lifetime=lifetime)
 
     def add(self, login: Login) -> bytes:
@@ -48,6 +46,9 @@ class LoginStore:
         # First the list of the person's logins, so that there is no login that "sign out everywhere" cannot find.
         self.note(handle, login)
         self._put(handle, login)
+        if not self.people.lists(login.user.id, store_key(handle)):
+            # Somebody has just signed the person out everywhere, when there was nothing to end of this login yet.
+            self.note(handle, login)
         self.store.sweep()
         return handle
 
@@ -61,7 +62,7 @@ class LoginStore:
         sealed = self.store.get(key)
         if sealed is None:
             return b"", None
-        with self._guard:
+        with self._guard():
             known = self._opened.get(key)
             if known:
                 self._opened.move_to_end(key)
@@ -95,10 +96,13 @@ class LoginStore:
         return changed
 
     def remove(self, handle: bytes) -> Login | None:
-        """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken."""
+        """Forget the login and answer what it was. Never waits for Hub: only the write lock is taken.
+
+        What cannot be opened here is forgotten too: another process may have its key, and who has the handle leaves.
+        """
         with writing(self.store.locks, store_key(handle)):
-            login = self.load(handle)
-            if login is not None:
+            sealed, login = self._loaded(handle)
+            if sealed:
                 self.store.delete(store_key(handle))
             self._owed.pop(handle, None)
         if login is not None:
@@ -107,9 +111,14 @@ class LoginStore:
 
     def remove_listed(self, user_id: str, key: str) -> None:
         """Forget a login by its name in the list of its person; no handle is needed to take it away."""
+        self._delete(key)
+        self._drop(user_id, key)
+        # One that was just about to be kept is there by now, or it will find that it is not listed any more.
+        self._delete(key)
+
+    def _delete(self, key: str) -> None:
         with writing(self.store.locks, key):
             self.store.delete(key)
-        self._drop(user_id, key)
 
     def note(self, handle: bytes, login: Login) -> None:
         """Write the times of a login into the list of its person."""
@@ -134,7 +143,7 @@ class LoginStore:
 
         Hub may have rotated: to spend the old token again would end the login there. So at least this process goes on.
         """
-        with self._guard:
+        with self._guard():
             self._owed[handle] = renewed
             if len(self._owed) > _REMEMBERED:
                 self._owed.popitem(last=False)
@@ -171,8 +180,8 @@ class LoginStore:
         self._remember(key, sealed, login)
 
     def _replaced(self, handle: bytes, before: bytes, login: Login) -> bool:
-        is_rolling = 0 <= self._clock() - self._began < _ROLLING
-        key, sealed, seconds = self._sealed(handle, login, like=before if is_rolling else None)
+        like = before if is_rolling(self._began, self._clock()) else None
+        key, sealed, seconds = self._sealed(handle, login, like=like)
         replaced = self.store.replace(key, before, sealed, seconds)
         if replaced:
             self._remember(key, sealed, login)
@@ -191,7 +200,7 @@ class LoginStore:
     def _remember(self, key: str, sealed: bytes, login: Login) -> None:
         if len(sealed) > _LARGEST_REMEMBERED:
             return
-        with self._guard:
+        with self._guard():
             self._opened[key] = (sealed, login)
             self._opened.move_to_end(key)
             if len(self._opened) > _REMEMBERED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import typing as t
+import zlib
 from dataclasses import dataclass
 
 from ..model import HubUser
@@ -15,6 +16,7 @@ from ..sealing import KEY_PREFIX as PREFIX
 from ..sealing import Sealer
 from .locks import writing
 from .store import Store
+from .times import is_rolling
 
 _PACKED: t.Final = struct.Struct(">32sQQ")
 MOST: t.Final = 10_000
@@ -34,22 +36,29 @@ class Entry:
 class PeopleIndex:
     """Keeps the list of every person's logins. May be used from all threads; may raise :class:`StoreUnavailable`.
 
+    A list has a place of its own under every key of ``SECRET_KEY`` and its fallbacks, sealed with that key. All are
+    read, and the current one is written; while older processes may run that do not have it yet, the others are too.
+
     :param lifetime: seconds after its beginning from which on a login is over, and its entry with it
     """
 
     def __init__(self, store: Store, sealer: Sealer, *, clock: t.Callable[[], float], lifetime: float) -> None:
         self._store = store
-        self._sealer = sealer
+        self._current, *self._older = sealer.each()
         self._clock = clock
         self._lifetime = lifetime
+        self._began = clock()
 
     def of(self, user_id: str) -> list[Entry]:
         """The logins of a person, newest first; some may have ended by themselves."""
         found: dict[str, Entry] = {}
-        # A record that was written before SECRET_KEY changed has its place under the older key.
-        for place in reversed(self._sealer.macs("index", user_id.encode())):
-            found |= {entry.key: entry for entry in self._read(place)}
+        for sealer in (*reversed(self._older), self._current):
+            found |= {entry.key: entry for entry in self._read(sealer, user_id)}
         return sorted(found.values(), key=lambda entry: entry.since, reverse=True)
+
+    def lists(self, user_id: str, key: str) -> bool:
+        """Whether a login of this name is among them."""
+        return any(entry.key == key for entry in self.of(user_id))
 
     def note(self, user_id: str, entry: Entry) -> None:
         """Add a login, or what has changed of it."""
@@ -60,25 +69,26 @@ class PeopleIndex:
         self._change(user_id, lambda entries: {name: entry for name, entry in entries.items() if name != key})
 
     def _change(self, user_id: str, apply: t.Callable[[dict[str, Entry]], dict[str, Entry]]) -> None:
-        place, *older = self._sealer.macs("index", user_id.encode())
-        with writing(self._store.locks, place, "index"):
-            before = {entry.key: entry for entry in self.of(user_id)}
-            after = apply(before)
-            if after:
-                newest = sorted(after.values(), key=lambda entry: entry.since)[-MOST:]
-                self._store.put(_key(place), self._sealed(place, newest), int(self._lifetime))
-            elif before:
-                self._store.delete(_key(place))
-            for old in older:
-                self._store.delete(_key(old))
+        with writing(self._store.locks, _lock(user_id), "index"):
+            after = apply({entry.key: entry for entry in self.of(user_id)})
+            newest = sorted(after.values(), key=lambda entry: entry.since)[-MOST:]
+            self._write(self._current, user_id, newest)
+            kept = newest if is_rolling(self._began, self._clock()) else []
+            for sealer in self._older:
+                self._write(sealer, user_id, kept)
 
-    def _sealed(self, place: str, entries: t.Iterable[Entry]) -> bytes:
+    def _write(self, sealer: Sealer, user_id: str, entries: t.Sequence[Entry]) -> None:
+        place = _place(sealer, user_id)
+        if not entries:
+            self._store.delete(_key(place))
+            return
         data = b"".join(_PACKED.pack(_digest(entry.key), entry.since, entry.last_seen) for entry in entries)
-        return self._sealer.seal(data, purpose="index", place=place)
+        self._store.put(_key(place), sealer.seal(data, purpose="index", place=place), int(self._lifetime))
 
-    def _read(self, place: str) -> list[Entry]:
+    def _read(self, sealer: Sealer, user_id: str) -> list[Entry]:
+        place = _place(sealer, user_id)
         sealed = self._store.get(_key(place))
-        data = self._sealer.open(sealed, purpose="index", place=place) if sealed else None
+        data = sealer.open(sealed, purpose="index", place=place) if sealed else None
         if data is None or len(data) % _PACKED.size:
             return []  # none, altered, or of another version: nobody is to be kept from signing in by it
         now = self._clock()
@@ -97,8 +107,17 @@ def refusal_code(user: HubUser, login_groups: t.Collection[str]) -> str | None:
     return None
 
 
+def _place(sealer: Sealer, user_id: str) -> str:
+    return sealer.mac("index", user_id.encode())
+
+
 def _key(place: str) -> str:
     return "people:" + place
+
+
+def _lock(user_id: str) -> str:
+    # Not by a key, since workers that have different ones share it; and too short to tell whose it is.
+    return str(zlib.crc32(user_id.encode()) % 4096)
 
 
 def _digest(key: str) -> bytes:

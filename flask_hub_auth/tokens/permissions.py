@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..errors import HubError, HubUnavailable, LoginRequired
 from ..model import HubPermissions, Login, Secret
 from .keeper import TokenKeeper
-from .times import is_reading_due, knows_groups
+from .times import age, is_reading_due, knows_groups
 
 
 class PermissionKeeper:
@@ -92,4 +92,4 @@ class PermissionKeeper:
         return self._age(login) >= self._keeper.config.user_ttl + self._keeper.config.outage_grace
 
     def _age(self, login: Login) -> float:
-        return self._clock() - login.permissions_at if login.permissions is not None else float("inf")
+        return age(login.permissions_at, self._clock()) if login.permissions is not None else float("inf")

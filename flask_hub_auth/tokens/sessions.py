@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from ..model import HubSession
 from ..sealing import short_name, store_key
 from .keeper import TokenKeeper
@@ -25,17 +27,20 @@ def sessions_of(keeper: TokenKeeper, user_id: str, own: bytes | None = None) -> 
 def end_sessions(keeper: TokenKeeper, user_id: str, but: bytes | None = None) -> int:
     """End the logins of a person, except the one that the handle `but` opens; how many there were that still lived.
 
+    All are ended before anybody is told, and everybody is told although a receiver may raise; then that comes out.
+
     :raises StoreUnavailable: the store could not be asked; what was ended until then stays so
     """
     spared = store_key(but) if but else None
     entries = [entry for entry in keeper.logins.people.of(user_id) if entry.key != spared]
     ended = 0
-    for entry in entries:
-        lived = _is_living(keeper, entry)
-        keeper.logins.remove_listed(user_id, entry.key)
-        if lived:
-            keeper.told_ended(user_id, short_name(entry.key))
-            ended += 1
+    with ExitStack() as tell:
+        for entry in entries:
+            lived = _is_living(keeper, entry)
+            keeper.logins.remove_listed(user_id, entry.key)
+            if lived:
+                tell.callback(keeper.told_ended, user_id, short_name(entry.key))
+                ended += 1
     return ended
 
 

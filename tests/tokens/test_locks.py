@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -192,7 +193,75 @@ def test_threads_leave_no_locks_behind() -> None:
     locks = ThreadLocks()
     for number in range(1000):
         assert waited(locks, "renew", f"name{number}", 0)[0]
-    assert not locks._locks
+    assert len(locks._named()) == 0
+
+
+# What a thread holds, and the locks that a child wants afterwards.
+HELD = {
+    "lock of threads": """
+        locks = ThreadLocks()
+        held = locks.hold("renew", "name", wait=0)
+        """,
+    "lock of files": """
+        locks = FileLocks(Path(sys.argv[1]))
+        held = locks.hold("renew", "name", wait=0)
+        """,
+    "choice of a lock": """
+        locks = ThreadLocks()
+        held = locks._named()._choosing
+        """,
+    "what is remembered": """
+        sealer = Sealer([b"k" * 32], ("https://hub.test/hub", "service"))
+        logins = LoginStore(MemoryStore(), sealer, clock=time.time, lifetime=100)
+        locks, held = logins.store.locks, logins._guard()
+        """,
+}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+def test_what_a_thread_holds_while_its_process_forks_is_free_in_the_child(tmp_path: Path, held: str) -> None:
+    """R65"""
+    script = """
+        import os, signal, threading, warnings
+        from pathlib import Path
+        from flask_hub_auth.sealing import Sealer
+        from flask_hub_auth.tokens import LoginStore
+        from flask_hub_auth.tokens.locks import FileLocks, ThreadLocks
+        from flask_hub_auth.tokens.store import MemoryStore
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is what this is about
+        logins = None
+        {held}
+        begun, end = threading.Event(), threading.Event()
+
+        def hold():
+            with held:
+                begun.set()
+                end.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        begun.wait()
+        told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)  # where it would wait for ever
+            os.read(told[0], 1)
+            if logins:
+                logins.owe(b"x" * 32, None)
+            with locks.hold("renew", "name", wait=2) as mine:
+                os._exit(0 if mine else 1)
+        if isinstance(locks, FileLocks):  # it is for all processes, so that the child waits until the parent frees it
+            end.set()
+            thread.join()
+        os.write(told[1], b"x")
+        status = os.waitpid(child, 0)[1]
+        end.set()
+        go()
+        print(status)
+    """
+    code = textwrap.dedent(script).replace("{held}", textwrap.dedent(held).strip())
+    [lines] = together(code, tmp_path / "locks", count=1)
+    assert lines == ["0"]
 
 
 def test_the_write_lock_that_is_not_to_be_had_in_time_is_no_answer(

@@ -295,7 +295,6 @@ def test_a_login_of_another_hub_or_service_opens_nothing_here(
     handle = other.add(jane)
     assert logins.load(handle) is None
     assert logins.change(handle, counted) is None
-    assert logins.remove(handle) is None
     assert other.load(handle) == jane
 
 
@@ -317,11 +316,26 @@ def test_a_record_under_an_unknown_key_is_nobody_and_is_left_alone(
     with caplog.at_level(logging.DEBUG):
         assert older.load(handle) is None
         assert older.change(handle, counted) is None
-        assert older.remove(handle) is None
     assert newer.load(handle) == jane
     assert store_key(handle)[4:12] in caplog.text
     assert store_key(handle)[:20] not in caplog.text
     assert handle.hex() not in caplog.text
+
+
+@pytest.mark.parametrize("why", ["removed key", "newer version", "other service"])
+def test_a_login_that_cannot_be_opened_here_is_over_all_the_same_when_its_person_leaves(
+    place: Place, clock: Time, jane: Login, why: str
+) -> None:
+    """S49"""
+    context = (CONTEXT[0], "other") if why == "other service" else CONTEXT
+    there = logins_in(place.store, clock, sealer=Sealer([OLD_KEY if why == "removed key" else KEY], context))
+    handle = there.add(jane)
+    key = store_key(handle)
+    if why == "newer version":
+        place.store.put(key, Sealer([KEY], CONTEXT).seal(b'{"v":9}', purpose="login", place=key, handle=handle), 100)
+    assert logins_in(place.store, clock).remove(handle) is None
+    assert place.store.get(key) is None
+    assert there.load(handle) is None
 
 
 def test_a_login_under_the_former_key_is_good_and_sealed_anew_when_it_changes(
