@@ -36,7 +36,8 @@ _OWN: t.Final[dict[str, t.Any]] = {"socket_timeout": 0.5, "socket_connect_timeou
 """Seconds that a call takes at most, and how many threads may call at once; by itself the client waits 5 s for 100."""
 _NO_CLUSTER: t.Final = (redis.exceptions.ClusterDownError, redis.exceptions.RedisClusterException)
 _AWAY: t.Final = (redis.ConnectionError, redis.TimeoutError, OSError, *_NO_CLUSTER)
-_ERRORS: t.Final = (redis.RedisError, *_AWAY)
+_READ: t.Final = (redis.RedisError, *_AWAY)
+"""What redis-py raises of itself. Whatever else it raises, as ValueError, comes from an answer that it cannot read."""
 
 # One command, since between two of them another process may write.
 _REPLACE: t.Final = """
@@ -62,27 +63,31 @@ class RedisStore:
 
     def get(self, key: str) -> bytes | None:
         # No more than a record has: somebody else may have put a gigabyte there.
+        name = self._prefix() + key
         try:
-            data = self._asked(lambda: self._client.getrange(self._prefix() + key, 0, RECORD_LIMIT))
+            data = self._asked(lambda: self._client.getrange(name, 0, RECORD_LIMIT))
         except WrongType:
             return None
         return data if isinstance(data, bytes) and 0 < len(data) <= RECORD_LIMIT else None
 
     def put(self, key: str, data: bytes, seconds: int) -> None:
-        self._asked(lambda: self._client.set(self._prefix() + key, _kept(data), ex=_life(seconds)))
+        name, data = self._prefix() + key, _kept(data)
+        self._asked(lambda: self._client.set(name, data, ex=_life(seconds)))
 
     def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
-        arguments = (before, _kept(data), _life(seconds))
+        arguments = (self._prefix() + key, before, _kept(data), _life(seconds))
         try:
-            return bool(self._asked(lambda: self._client.eval(_REPLACE, 1, self._prefix() + key, *arguments)))
+            return bool(self._asked(lambda: self._client.eval(_REPLACE, 1, *arguments)))
         except WrongType:
             return False
 
     def delete(self, key: str) -> None:
-        self._asked(lambda: self._client.delete(self._prefix() + key))
+        name = self._prefix() + key
+        self._asked(lambda: self._client.delete(name))
 
     def claim(self, key: str, seconds: int) -> bool:
-        return bool(self._asked(lambda: self._client.set(self._prefix() + key, b"used", ex=_life(seconds), nx=True)))
+        name = self._prefix() + key
+        return bool(self._asked(lambda: self._client.set(name, b"used", ex=_life(seconds), nx=True)))
 
     def sweep(self) -> None:
         """Redis throws away by itself what is over."""
@@ -110,7 +115,7 @@ class RedisStore:
             raise StoreUnavailable("Redis has failed several times in a row; it is not asked until it answers again.")
         try:
             answer = ask()
-        except _ERRORS as error:
+        except Exception as error:
             raise self._translated(error) from None
         except BaseException:
             # Cut short, as by a signal: an answer may be under way that the next caller would take for its own.
@@ -123,6 +128,11 @@ class RedisStore:
         words = f"{type(error).__name__}: {clean(str(error), 200)}"
         if isinstance(error, redis.AuthenticationError) and self._may_complain():
             log.critical("Redis does not accept the user or password of HUB_CACHE")
+        if not isinstance(error, _READ) or isinstance(error, redis.InvalidResponse):
+            # What answers is no Redis, or has lost its place: of what else is under way nothing can be believed.
+            self._drop_connections()
+            self._breaker.failed()
+            return StoreUnavailable(f"Redis gave an answer that cannot be read ({words}).", cause="away")
         # Where all connections of the client are in use, Redis itself may be well.
         if isinstance(error, _AWAY) and not isinstance(error, redis.exceptions.MaxConnectionsError):
             self._breaker.failed()
@@ -153,7 +163,7 @@ class RedisStore:
         try:
             # Not a PING: a Cluster that has lost a server answers that, and nothing else.
             self._client.getrange(self._prefix() + "look", 0, 0)
-        except _ERRORS:
+        except Exception:
             return False
         return True
 
