@@ -30,6 +30,7 @@ FLOORS = (
         "tokens.calls",
         "tokens.times",
         "tokens.locks",
+        "tokens.redis_clients",
         "tokens.redis_store",
         "tokens.folder",
         "tokens.store",

@@ -6,8 +6,19 @@ import os
 import stat
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ..errors import HubConfigError
+
+
+def folder_problem(address: str) -> str | None:
+    """What is wrong with an address of a folder; None if nothing is. Nothing is looked at yet."""
+    for mark, code in {"?": "%3F", "#": "%23"}.items():
+        if mark in address:
+            return f"must be a folder without options: in its name write {code} for {mark}"
+    if "\0" in unquote(urlsplit(address).path):
+        return "must be a folder whose name has no null character (%00)"
+    return None
 
 
 def check_folder(folder: Path, *, besides: Path | None = None) -> None:

@@ -25,7 +25,7 @@ from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 
 from ..errors import HubConfigError, StoreUnavailable
 from ..model import RECORD_LIMIT
-from .folder import age, check_folder
+from .folder import age, check_folder, folder_problem
 from .locks import FileLocks, Locks, ThreadLocks, writing
 
 log = logging.getLogger("flask_hub_auth")
@@ -257,10 +257,13 @@ def cache_problem(cache: object) -> str | None:
     """Why ``HUB_CACHE`` cannot be the store; None if it can. Nothing is opened yet."""
     if isinstance(cache, RedisCache) or (isinstance(cache, str) and cache.startswith(_REDIS)):
         try:
-            redis = _redis()
+            from . import redis_clients as redis
         except ImportError:
             return "HUB_CACHE: the package redis is missing. Install it: pip install 'flask_hub_auth[redis]'"
         problem = redis.address_problem(cache) if isinstance(cache, str) else redis.client_problem(cache._write_client)
+        return problem and f"HUB_CACHE {problem}"
+    if isinstance(cache, str) and cache.startswith("file:"):
+        problem = folder_problem(cache)
         return problem and f"HUB_CACHE {problem}"
     if cache is None or isinstance(cache, (str, SimpleCache, FileSystemCache)):
         return None
