@@ -32,6 +32,8 @@ log = logging.getLogger("flask_hub_auth")
 
 SWEEP_SECONDS: t.Final = 600
 _REDIS: t.Final = ("redis://", "rediss://", "unix://")
+HARMLESS: t.Final = 1_000_000
+"""Entries that no application has: a cache that drops some past so many drops none."""
 LAST_SECOND: t.Final = (1 << 32) - 2
 """The latest end that a file of cachelib can have, in 2106."""
 
@@ -242,8 +244,10 @@ def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> St
         opened: Store = _redis().open_address(cache, timeout)
         return opened
     if isinstance(cache, FileSystemCache):
+        _warn_of_threshold(cache, "threshold=0")
         return FileStore(cache)
     if isinstance(cache, SimpleCache):
+        _warn_of_threshold(cache, f"threshold={HARMLESS}")
         return MemoryStore(cache)
     if isinstance(cache, RedisCache):
         opened = _redis().open_client(cache._write_client, cache._get_prefix, timeout)
@@ -251,6 +255,15 @@ def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> St
     if cache is None:
         return FileStore(_file_cache(Path(instance_path) / "hub-logins"))
     raise HubConfigError("HUB_CACHE is none that this version knows.")
+
+
+def _warn_of_threshold(cache: FileSystemCache | SimpleCache, harmless: str) -> None:
+    """Say so where the application's own use of a cache would drop logins: only our copy of it keeps all."""
+    if cache._threshold and cache._threshold < HARMLESS:
+        words = (
+            "HUB_CACHE: past %d entries what else uses this %s drops logins. Make it with %s, or one for logins only."
+        )
+        log.warning(words, cache._threshold, type(cache).__name__, harmless)
 
 
 def cache_problem(cache: object) -> str | None:
@@ -263,8 +276,7 @@ def cache_problem(cache: object) -> str | None:
         problem = redis.address_problem(cache) if isinstance(cache, str) else redis.client_problem(cache._write_client)
         return problem and f"HUB_CACHE {problem}"
     if isinstance(cache, str) and cache.startswith("file:"):
-        problem = folder_problem(cache)
-        return problem and f"HUB_CACHE {problem}"
+        return (problem := folder_problem(cache)) and f"HUB_CACHE {problem}"
     if cache is None or isinstance(cache, (str, SimpleCache, FileSystemCache)):
         return None
     return (

@@ -352,6 +352,34 @@ def test_a_client_that_would_keep_requests_waiting_is_named(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("FileSystemCache", {}, "past 500 entries what else uses this FileSystemCache"),
+        ("FileSystemCache", {"threshold": 7}, "Make it with threshold=0,"),
+        ("FileSystemCache", {"threshold": -1}, "past -1 entries"),
+        ("FileSystemCache", {"threshold": 0}, ""),
+        ("FileSystemCache", {"threshold": 1_000_000}, ""),
+        ("SimpleCache", {}, "past 500 entries what else uses this SimpleCache"),
+        ("SimpleCache", {"threshold": 0}, "Make it with threshold=1000000,"),
+        ("SimpleCache", {"threshold": 1_000_000}, ""),
+    ],
+)
+def test_a_cache_whose_other_use_would_drop_logins_is_named(
+    kind: str, given: dict[str, Any], words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R41"""
+    cache = SimpleCache(**given) if kind == "SimpleCache" else FileSystemCache(str(tmp_path / "cache"), **given)
+    open_store(cache, "/nowhere")
+    assert [(record.levelname, words in record.message) for record in caplog.records] == [("WARNING", True)] * bool(
+        words
+    )
+    caplog.clear()
+    open_store("memory://", "/nowhere")
+    open_store((tmp_path / "logins").as_uri(), "/nowhere")
+    assert caplog.records == []
+
+
 class TestMemory:
     def test_entries_of_the_application_that_never_end_outlive_the_sweep(self) -> None:
         cache = SimpleCache()
