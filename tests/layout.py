@@ -33,6 +33,7 @@ FLOORS = (
         "tokens.redis_clients",
         "tokens.redis_store",
         "tokens.folder",
+        "tokens.sweep",
         "tokens.store",
         "tokens.people",
         "tokens.logins",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import tempfile
 import time
+import typing as t
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import HubConfigError
+
+UNFINISHED: t.Final = ".__wz_cache"
+"""How the names of files end that are being written: cachelib takes none of these for a record."""
 
 
 def folder_problem(address: str) -> str | None:
@@ -46,3 +52,16 @@ def age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file of our own in place of `path`, whole or not at all; raises ``OSError``, and leaves nothing then."""
+    descriptor, unfinished = tempfile.mkstemp(suffix=UNFINISHED, dir=path.parent)  # closed to others
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(unfinished, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+        raise

@@ -25,12 +25,13 @@ from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 
 from ..errors import HubConfigError, StoreUnavailable
 from ..model import RECORD_LIMIT
-from .folder import age, check_folder, folder_problem
+from ..seldom import Seldom
+from .folder import check_folder, folder_problem, write
 from .locks import FileLocks, Locks, ThreadLocks, writing
+from .sweep import SWEEP_SECONDS, sweep
 
 log = logging.getLogger("flask_hub_auth")
 
-SWEEP_SECONDS: t.Final = 600
 _REDIS: t.Final = ("redis://", "rediss://", "unix://")
 HARMLESS: t.Final = 1_000_000
 """Entries that no application has: a cache that drops some past so many drops none."""
@@ -74,9 +75,6 @@ class BytesSerializer:
     def loads(self, data: bytes) -> bytes:
         return data
 
-    def dump(self, value: bytes, file: t.IO[bytes]) -> None:
-        file.write(value)
-
     def load(self, file: t.IO[bytes]) -> bytes:
         return file.read()
 
@@ -97,8 +95,10 @@ class _CacheStore:
     def put(self, key: str, data: bytes, seconds: int) -> None:
         if len(data) > RECORD_LIMIT:
             raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
-        if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time()))):
-            raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
+        self._keep(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time())))
+
+    def _keep(self, key: str, data: bytes, seconds: int) -> None:
+        self._cache.set(key, data, seconds)
 
     def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
         if self.get(key) != before:
@@ -158,9 +158,7 @@ class FileStore(_CacheStore):
         # A cache with a threshold writes this file when it is made.
         check_folder(self.folder, besides=Path(cache._get_filename(cache._fs_count_file)))
         super().__init__(cache, FileLocks(self.folder / "locks"))
-        # With a threshold the cache drops the oldest, and keeps a count in a file of its own.
-        self._cache._threshold = 0
-        self._cache._mode = 0o600
+        self._may_complain = Seldom()
         self._name_length = len(Path(cache._get_filename("")).name)
 
     def get(self, key: str) -> bytes | None:
@@ -191,38 +189,27 @@ class FileStore(_CacheStore):
             raise StoreUnavailable(f"A file in {self.folder} cannot be read: {error.strerror}") from None
         return None
 
+    def _keep(self, key: str, data: bytes, seconds: int) -> None:
+        # Not by cachelib, which leaves a file behind where that fails, logs a traceback, and has a threshold.
+        try:
+            write(Path(self._cache._get_filename(key)), struct.pack("I", int(cache_time()) + seconds) + data)
+        except OSError as error:
+            raise self._refused(error) from None
+
     def delete(self, key: str) -> None:
-        if not self._cache.delete(key):
-            raise StoreUnavailable(f"A file in {self.folder} could not be deleted.")
+        try:
+            Path(self._cache._get_filename(key)).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> StoreUnavailable:
+        if self._may_complain():
+            log.error("nothing can be written into %s: %s", self.folder, error.strerror)
+        return StoreUnavailable(f"Nothing can be written into {self.folder}: {error.strerror}.")
 
     def sweep(self) -> None:
-        if not self._sweep_is_due():
-            return
-        try:
-            with self.locks.hold("write", "sweep", wait=0) as held:
-                mark = self.folder / "locks" / "swept"
-                if not held or age(mark) < SWEEP_SECONDS:
-                    return
-                mark.touch(mode=0o600)
-                for entry in os.scandir(self.folder):
-                    if entry.is_file(follow_symlinks=False) and self._is_over(entry):
-                        Path(entry.path).unlink(missing_ok=True)
-        except (OSError, StoreUnavailable) as error:
-            # Tidying up is nobody's errand: the login during which it fails is good.
-            log.warning("the folder of the store could not be swept: %s", error)
-
-    def _is_over(self, entry: os.DirEntry[str]) -> bool:
-        """Whether a file has passed its end, or was left behind by a write that did not finish."""
-        if entry.name.endswith(self._cache._fs_transaction_suffix):
-            return age(Path(entry.path)) > SWEEP_SECONDS
-        if len(entry.name) != self._name_length or entry.name.strip("0123456789abcdef"):
-            return False
-        try:
-            with open(entry.path, "rb") as file:
-                end = struct.unpack("I", file.read(4))[0]
-        except (OSError, struct.error):
-            return False
-        return bool(0 < end < cache_time())
+        if self._sweep_is_due():
+            sweep(self.folder, self.locks, name_length=self._name_length, now=cache_time())
 
 
 def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> Store:

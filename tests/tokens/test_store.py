@@ -609,7 +609,9 @@ class TestFiles:
         finally:
             subprocess.run(["umount", str(disk)], check=True)
 
-    def test_a_full_disk_is_no_answer_and_what_was_there_stays(self, small_disk: Path, clock: Time) -> None:
+    def test_a_full_disk_is_no_answer_and_what_was_there_stays(
+        self, small_disk: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """R40, R43"""
         store = open_store((small_disk / "logins").as_uri(), "/nowhere")
         store.put("key", b"data", 10_000)
@@ -624,13 +626,35 @@ class TestFiles:
                 store.put("other", b"new" * 5000, 10_000)
             assert store.get("key") == b"data"
             assert store.get("other") is None
+        files = [path for path in (small_disk / "logins").iterdir() if path.is_file()]
+        assert len(files) == 1, "the writes that failed left something behind"
+        assert [(record.name, record.exc_info) for record in caplog.records] == [("flask_hub_auth", None)]
+        assert caplog.messages == [f"nothing can be written into {small_disk}/logins: No space left on device"]
         (small_disk / "ballast").unlink()
         store.put("key", b"new", 10_000)
         assert store.get("key") == b"new"
-        clock.advance(700)
-        store.sweep()
-        files = [path for path in (small_disk / "logins").iterdir() if path.is_file()]
-        assert len(files) == 1, "the writes that failed left something behind"
+
+    def test_a_folder_that_takes_nothing_is_told_once_in_ten_seconds(
+        self, folder: Path, store: Store, clock: Time, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """R40"""
+        os.mkdir(_name(store, "key"))  # which no file replaces, and nobody deletes as one
+        for _ in range(2):
+            for ask in (lambda: store.put("key", b"data", 100), lambda: store.delete("key")):
+                with pytest.raises(StoreUnavailable):
+                    ask()
+            clock.advance(11)
+        assert caplog.messages == [f"nothing can be written into {folder}: Is a directory"] * 2
+        assert list(folder.glob("*.__wz_cache")) == []
+
+    def test_a_write_that_fails_takes_nothing_from_one_that_is_under_way(self, folder: Path, store: Store) -> None:
+        """R40: of another thread or process."""
+        under_way = folder / "tmpabc.__wz_cache"
+        under_way.write_bytes(b"half")
+        os.mkdir(_name(store, "key"))
+        with pytest.raises(StoreUnavailable):
+            store.put("key", b"data", 100)
+        assert [path.name for path in folder.glob("*.__wz_cache")] == [under_way.name]
 
     def test_a_file_size_limit_is_like_a_full_disk(self, tmp_path: Path) -> None:
         """R40"""
