@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import tempfile
 import time
+import typing as t
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ..errors import HubConfigError
+
+UNFINISHED: t.Final = ".__wz_cache"
+"""How the names of files end that are being written: cachelib takes none of these for a record."""
+
+
+def folder_problem(address: str) -> str | None:
+    """What is wrong with an address of a folder; None if nothing is. Nothing is looked at yet."""
+    for mark, code in {"?": "%3F", "#": "%23"}.items():
+        if mark in address:
+            return f"must be a folder without options: in its name write {code} for {mark}"
+    if "\0" in unquote(urlsplit(address).path):
+        return "must be a folder whose name has no null character (%00)"
+    return None
 
 
 def check_folder(folder: Path, *, besides: Path | None = None) -> None:
@@ -35,3 +52,16 @@ def age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file of our own in place of `path`, whole or not at all; raises ``OSError``, and leaves nothing then."""
+    descriptor, unfinished = tempfile.mkstemp(suffix=UNFINISHED, dir=path.parent)  # closed to others
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(unfinished, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+        raise

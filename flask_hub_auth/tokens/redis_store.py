@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import typing as t
-from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ..breaker import Breaker
 from ..errors import StoreUnavailable
@@ -22,6 +18,7 @@ from ..model import RECORD_LIMIT
 from ..pages import clean
 from ..seldom import Seldom
 from .locks import RedisLocks
+from .redis_clients import connect, warn_of_patience
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -32,11 +29,10 @@ PREFIX: t.Final = "flask-hub-auth:"
 LONGEST: t.Final = 100 * 365 * 86400
 """Seconds of the longest entry: Redis counts in milliseconds of 64 bits, and refuses what does not fit."""
 
-_OWN: t.Final[dict[str, t.Any]] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_connections": 10_000}
-"""Seconds that a call takes at most, and how many threads may call at once; by itself the client waits 5 s for 100."""
 _NO_CLUSTER: t.Final = (redis.exceptions.ClusterDownError, redis.exceptions.RedisClusterException)
 _AWAY: t.Final = (redis.ConnectionError, redis.TimeoutError, OSError, *_NO_CLUSTER)
-_ERRORS: t.Final = (redis.RedisError, *_AWAY)
+_READ: t.Final = (redis.RedisError, *_AWAY)
+"""What redis-py raises of itself. Whatever else it raises, as ValueError, comes from an answer that it cannot read."""
 
 # One command, since between two of them another process may write.
 _REPLACE: t.Final = """
@@ -62,27 +58,31 @@ class RedisStore:
 
     def get(self, key: str) -> bytes | None:
         # No more than a record has: somebody else may have put a gigabyte there.
+        name = self._prefix() + key
         try:
-            data = self._asked(lambda: self._client.getrange(self._prefix() + key, 0, RECORD_LIMIT))
+            data = self._asked(lambda: self._client.getrange(name, 0, RECORD_LIMIT))
         except WrongType:
             return None
         return data if isinstance(data, bytes) and 0 < len(data) <= RECORD_LIMIT else None
 
     def put(self, key: str, data: bytes, seconds: int) -> None:
-        self._asked(lambda: self._client.set(self._prefix() + key, _kept(data), ex=_life(seconds)))
+        name, data = self._prefix() + key, _kept(data)
+        self._asked(lambda: self._client.set(name, data, ex=_life(seconds)))
 
     def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
-        arguments = (before, _kept(data), _life(seconds))
+        arguments = (self._prefix() + key, before, _kept(data), _life(seconds))
         try:
-            return bool(self._asked(lambda: self._client.eval(_REPLACE, 1, self._prefix() + key, *arguments)))
+            return bool(self._asked(lambda: self._client.eval(_REPLACE, 1, *arguments)))
         except WrongType:
             return False
 
     def delete(self, key: str) -> None:
-        self._asked(lambda: self._client.delete(self._prefix() + key))
+        name = self._prefix() + key
+        self._asked(lambda: self._client.delete(name))
 
     def claim(self, key: str, seconds: int) -> bool:
-        return bool(self._asked(lambda: self._client.set(self._prefix() + key, b"used", ex=_life(seconds), nx=True)))
+        name = self._prefix() + key
+        return bool(self._asked(lambda: self._client.set(name, b"used", ex=_life(seconds), nx=True)))
 
     def sweep(self) -> None:
         """Redis throws away by itself what is over."""
@@ -110,7 +110,7 @@ class RedisStore:
             raise StoreUnavailable("Redis has failed several times in a row; it is not asked until it answers again.")
         try:
             answer = ask()
-        except _ERRORS as error:
+        except Exception as error:
             raise self._translated(error) from None
         except BaseException:
             # Cut short, as by a signal: an answer may be under way that the next caller would take for its own.
@@ -123,6 +123,11 @@ class RedisStore:
         words = f"{type(error).__name__}: {clean(str(error), 200)}"
         if isinstance(error, redis.AuthenticationError) and self._may_complain():
             log.critical("Redis does not accept the user or password of HUB_CACHE")
+        if not isinstance(error, _READ) or isinstance(error, redis.InvalidResponse):
+            # What answers is no Redis, or has lost its place: of what else is under way nothing can be believed.
+            self._drop_connections()
+            self._breaker.failed()
+            return StoreUnavailable(f"Redis gave an answer that cannot be read ({words}).", cause="away")
         # Where all connections of the client are in use, Redis itself may be well.
         if isinstance(error, _AWAY) and not isinstance(error, redis.exceptions.MaxConnectionsError):
             self._breaker.failed()
@@ -153,7 +158,7 @@ class RedisStore:
         try:
             # Not a PING: a Cluster that has lost a server answers that, and nothing else.
             self._client.getrange(self._prefix() + "look", 0, 0)
-        except _ERRORS:
+        except Exception:
             return False
         return True
 
@@ -179,56 +184,14 @@ class RedisLock:
 
 
 def open_address(address: str, timeout: float) -> RedisStore:
-    """The store at an address for which :func:`address_problem` finds nothing wrong."""
-    return RedisStore(_client(address), lambda: PREFIX, timeout)
+    """The store at an address for which ``address_problem`` finds nothing wrong."""
+    return RedisStore(connect(address), lambda: PREFIX, timeout)
 
 
 def open_client(client: t.Any, prefix: t.Callable[[], str], timeout: float) -> RedisStore:
     """The store behind the client of a ``RedisCache``."""
-    _warn_of_patience(client)
+    warn_of_patience(client)
     return RedisStore(client, prefix, timeout)
-
-
-def address_problem(address: str) -> str | None:
-    """What is wrong with an address of Redis; None if nothing is. It is not shown, since it may hold a password."""
-    parts = urlsplit(address)
-    if parts.scheme != "unix" and not re.fullmatch("(/[0-9]{0,9})?", parts.path):
-        return "must end with the number of a database, like redis://host:6379/0"
-    try:
-        client = _client(address)
-        client.connection_pool.make_connection()  # not connected, but its options are read
-        return _text_problem(client)
-    except (ValueError, TypeError, redis.RedisError) as error:
-        option = re.search(r"argument '(\w+)'|option '?(\w+)|for ['`](\w+)['`]", str(error))
-        seen = f" ({next(filter(None, option.groups()))})" if option else ""
-        return f"must have a port and options that redis-py knows{seen}, like redis://host:6379/0?socket_timeout=0.5"
-
-
-def client_problem(client: t.Any) -> str | None:
-    """Why a client cannot be used; None if it can."""
-    if not all(callable(getattr(client, name, None)) for name in ("getrange", "eval", "lock")):
-        return f"must be a RedisCache around a client of redis-py, got one around a {type(client).__name__}"
-    return _text_problem(client)
-
-
-def _text_problem(client: t.Any) -> str | None:
-    if client.get_encoder().decode_responses:
-        return "must be a client without decode_responses: what we keep are bytes, not text"
-    return None
-
-
-def _client(address: str) -> t.Any:
-    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-    return redis.Redis.from_url(address, **_OWN, retry=retry)
-
-
-def _warn_of_patience(client: t.Any) -> None:
-    """Say so where a client that was given would keep requests waiting."""
-    where = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
-    seconds = getattr(where, "connection_kwargs", {}).get("socket_timeout")
-    if seconds is None or seconds > 1:
-        waits = "for ever" if seconds is None else f"{seconds:g} s"
-        log.warning("HUB_CACHE: this Redis client waits %s for an answer. Make it with socket_timeout=0.5.", waits)
 
 
 def _kept(data: bytes) -> bytes:

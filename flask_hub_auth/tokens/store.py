@@ -25,13 +25,16 @@ from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 
 from ..errors import HubConfigError, StoreUnavailable
 from ..model import RECORD_LIMIT
-from .folder import age, check_folder
+from ..seldom import Seldom
+from .folder import check_folder, folder_problem, write
 from .locks import FileLocks, Locks, ThreadLocks, writing
+from .sweep import SWEEP_SECONDS, sweep
 
 log = logging.getLogger("flask_hub_auth")
 
-SWEEP_SECONDS: t.Final = 600
 _REDIS: t.Final = ("redis://", "rediss://", "unix://")
+HARMLESS: t.Final = 1_000_000
+"""Entries that no application has: a cache that drops some past so many drops none."""
 LAST_SECOND: t.Final = (1 << 32) - 2
 """The latest end that a file of cachelib can have, in 2106."""
 
@@ -72,9 +75,6 @@ class BytesSerializer:
     def loads(self, data: bytes) -> bytes:
         return data
 
-    def dump(self, value: bytes, file: t.IO[bytes]) -> None:
-        file.write(value)
-
     def load(self, file: t.IO[bytes]) -> bytes:
         return file.read()
 
@@ -95,8 +95,10 @@ class _CacheStore:
     def put(self, key: str, data: bytes, seconds: int) -> None:
         if len(data) > RECORD_LIMIT:
             raise StoreUnavailable(f"A record of {len(data)} bytes is not kept; the limit is {RECORD_LIMIT}.")
-        if not self._cache.set(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time()))):
-            raise StoreUnavailable("The store refused a record. Is its disk full or read-only?")
+        self._keep(key, data, min(max(1, seconds), int(LAST_SECOND - cache_time())))
+
+    def _keep(self, key: str, data: bytes, seconds: int) -> None:
+        self._cache.set(key, data, seconds)
 
     def replace(self, key: str, before: bytes, data: bytes, seconds: int) -> bool:
         if self.get(key) != before:
@@ -156,9 +158,7 @@ class FileStore(_CacheStore):
         # A cache with a threshold writes this file when it is made.
         check_folder(self.folder, besides=Path(cache._get_filename(cache._fs_count_file)))
         super().__init__(cache, FileLocks(self.folder / "locks"))
-        # With a threshold the cache drops the oldest, and keeps a count in a file of its own.
-        self._cache._threshold = 0
-        self._cache._mode = 0o600
+        self._may_complain = Seldom()
         self._name_length = len(Path(cache._get_filename("")).name)
 
     def get(self, key: str) -> bytes | None:
@@ -189,38 +189,27 @@ class FileStore(_CacheStore):
             raise StoreUnavailable(f"A file in {self.folder} cannot be read: {error.strerror}") from None
         return None
 
+    def _keep(self, key: str, data: bytes, seconds: int) -> None:
+        # Not by cachelib, which leaves a file behind where that fails, logs a traceback, and has a threshold.
+        try:
+            write(Path(self._cache._get_filename(key)), struct.pack("I", int(cache_time()) + seconds) + data)
+        except OSError as error:
+            raise self._refused(error) from None
+
     def delete(self, key: str) -> None:
-        if not self._cache.delete(key):
-            raise StoreUnavailable(f"A file in {self.folder} could not be deleted.")
+        try:
+            Path(self._cache._get_filename(key)).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> StoreUnavailable:
+        if self._may_complain():
+            log.error("nothing can be written into %s: %s", self.folder, error.strerror)
+        return StoreUnavailable(f"Nothing can be written into {self.folder}: {error.strerror}.")
 
     def sweep(self) -> None:
-        if not self._sweep_is_due():
-            return
-        try:
-            with self.locks.hold("write", "sweep", wait=0) as held:
-                mark = self.folder / "locks" / "swept"
-                if not held or age(mark) < SWEEP_SECONDS:
-                    return
-                mark.touch(mode=0o600)
-                for entry in os.scandir(self.folder):
-                    if entry.is_file(follow_symlinks=False) and self._is_over(entry):
-                        Path(entry.path).unlink(missing_ok=True)
-        except (OSError, StoreUnavailable) as error:
-            # Tidying up is nobody's errand: the login during which it fails is good.
-            log.warning("the folder of the store could not be swept: %s", error)
-
-    def _is_over(self, entry: os.DirEntry[str]) -> bool:
-        """Whether a file has passed its end, or was left behind by a write that did not finish."""
-        if entry.name.endswith(self._cache._fs_transaction_suffix):
-            return age(Path(entry.path)) > SWEEP_SECONDS
-        if len(entry.name) != self._name_length or entry.name.strip("0123456789abcdef"):
-            return False
-        try:
-            with open(entry.path, "rb") as file:
-                end = struct.unpack("I", file.read(4))[0]
-        except (OSError, struct.error):
-            return False
-        return bool(0 < end < cache_time())
+        if self._sweep_is_due():
+            sweep(self.folder, self.locks, name_length=self._name_length, now=cache_time())
 
 
 def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> Store:
@@ -242,8 +231,10 @@ def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> St
         opened: Store = _redis().open_address(cache, timeout)
         return opened
     if isinstance(cache, FileSystemCache):
+        _warn_of_threshold(cache, "threshold=0")
         return FileStore(cache)
     if isinstance(cache, SimpleCache):
+        _warn_of_threshold(cache, f"threshold={HARMLESS}")
         return MemoryStore(cache)
     if isinstance(cache, RedisCache):
         opened = _redis().open_client(cache._write_client, cache._get_prefix, timeout)
@@ -253,15 +244,26 @@ def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> St
     raise HubConfigError("HUB_CACHE is none that this version knows.")
 
 
+def _warn_of_threshold(cache: FileSystemCache | SimpleCache, harmless: str) -> None:
+    """Say so where the application's own use of a cache would drop logins: only our copy of it keeps all."""
+    if cache._threshold and cache._threshold < HARMLESS:
+        words = (
+            "HUB_CACHE: past %d entries what else uses this %s drops logins. Make it with %s, or one for logins only."
+        )
+        log.warning(words, cache._threshold, type(cache).__name__, harmless)
+
+
 def cache_problem(cache: object) -> str | None:
     """Why ``HUB_CACHE`` cannot be the store; None if it can. Nothing is opened yet."""
     if isinstance(cache, RedisCache) or (isinstance(cache, str) and cache.startswith(_REDIS)):
         try:
-            redis = _redis()
+            from . import redis_clients as redis
         except ImportError:
             return "HUB_CACHE: the package redis is missing. Install it: pip install 'flask_hub_auth[redis]'"
         problem = redis.address_problem(cache) if isinstance(cache, str) else redis.client_problem(cache._write_client)
         return problem and f"HUB_CACHE {problem}"
+    if isinstance(cache, str) and cache.startswith("file:"):
+        return (problem := folder_problem(cache)) and f"HUB_CACHE {problem}"
     if cache is None or isinstance(cache, (str, SimpleCache, FileSystemCache)):
         return None
     return (

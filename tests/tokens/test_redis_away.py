@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from ..redis_groups import Cluster, Sentinels
 from ..redis_servers import RedisServer
 from .conftest import at_once
 from .redis_asked import answers, everything, refused, until
+from .redis_wire import RedisWire
 
 # What a call may take while Redis does not answer, and what it may take once that is known (R30, R31).
 AWAY, SPARED = 1.2, 0.05
@@ -113,6 +115,41 @@ def test_one_that_was_emptied_has_nothing_and_takes_everything(redis_server: Red
         assert store.claim("used", 100)
         store.put("key", b"new", 100)
     assert store.get("key") == b"new"
+
+
+UNREADABLE = [
+    b"$abc\r\n",
+    b":abc\r\n",
+    b"*abc\r\n",
+    b"-ASK\r\n",
+    b"-MOVED 1\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"*1\r\n" * 5000,
+]
+
+
+@pytest.mark.parametrize("answer", UNREADABLE, ids=lambda answer: repr(answer[:9]))
+def test_an_answer_that_cannot_be_read_is_an_outage(
+    answer: bytes,
+    redis_server: RedisServer,
+    open_redis: Callable[[object], RedisStore],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """R34: what is at the address is another server, or a broken one."""
+    with contextlib.closing(RedisWire(redis_server.port)) as wire:
+        store = open_redis(wire.url)
+        store.put("key", b"data", 100)
+        for ask in everything(store):
+            wire.answer = answer
+            refused(ask)
+            opened, wire.answer = wire.opened, b""
+            # A new connection: on the one before more may come of what nobody has asked for.
+            until(lambda: answers(store), 2)
+            assert wire.opened > opened
+        wire.answer = answer
+        until(lambda: not answers(store) and "not asked until" in caplog.text, 10)
+        wire.answer = b""
+        until(lambda: answers(store), 3)
 
 
 @pytest.mark.slow

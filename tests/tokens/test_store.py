@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
+import redis.asyncio
 from cachelib import FileSystemCache, MemcachedCache, NullCache, RedisCache, SimpleCache
 
 from flask_hub_auth.errors import HubConfigError, StoreUnavailable
@@ -256,11 +256,25 @@ def test_a_cache_that_can_be_used_has_no_problem(tmp_path: Path) -> None:
         "redis://redis:6379/15?socket_timeout=0.2&health_check_interval=30",
         "redis://jane:p%40ss@redis:6379/0",
         "redis://[::1]:6379/",
+        "redis://redis/0?client_name=shop&max_connections=50&socket_connect_timeout=1e-1&socket_keepalive=True&protocol=3",
+        "rediss://redis/0?username=jane&password=p%40ss&ssl_cert_reqs=none&ssl_check_hostname=false",
         "rediss://redis:6380/0?ssl_ca_certs=/etc/ssl/certs/mycompany.pem",
         "unix:///run/redis/redis.sock?db=1",
     ]
     caches = (None, "memory://", SimpleCache(), FileSystemCache(str(tmp_path / "c")), RedisCache("redis"), *addresses)
     assert [problem for cache in caches if (problem := cache_problem(cache))] == []
+
+
+BAD_SECONDS = ("", "soon", "0", "-1", "nan", "inf", "61", "1000000", "None")
+FOR_OBJECTS = (
+    "retry",
+    "encoding",
+    "redis_connect_func",
+    "credential_provider",
+    "parser_class",
+    "connection_class",
+    "host",
+)
 
 
 @pytest.mark.parametrize(
@@ -274,9 +288,24 @@ def test_a_cache_that_can_be_used_has_no_problem(tmp_path: Path) -> None:
         ("redis://jane:canary@redis/0?socket_timeout=soon", "(socket_timeout)"),
         ("redis://jane:canary@redis/0?max_connections=many", "(max_connections)"),
         ("redis://redis/0?password=canary&nonsense=1", "(nonsense)"),
-        ("redis://jane:canary@redis/0?decode_responses=true", "without decode_responses"),
-        ("rediss://jane:canary@redis/0?ssl_cert_reqs=sometimes", "options that redis-py knows"),
+        ("redis://jane:canary@redis/0?decode_responses=true", "(decode_responses)"),
+        ("rediss://jane:canary@redis/0?ssl_cert_reqs=sometimes", "(ssl_cert_reqs) is one of required"),
         ("unix:///run/redis.sock?password=canary&db=x", "(db)"),
+        ("unix:///run/redis.sock?socket_keepalive=true", "(socket_keepalive)"),
+        ("redis://redis/0?ssl_ca_certs=canary.pem", "(ssl_ca_certs)"),
+        ("redis://:can?ary@redis/0", "must have a port"),
+        ("redis://jane:6379?canary=1@redis/0", "must have no unknown option; known are client_name, db,"),
+        ("redis://:canary@redis/0#1", "write %23"),
+        ("redis://[::1/0", "must have a port"),
+        ("redis://redis/0?socket_timeout=0.5&socket_timeout=9", "once (socket_timeout)"),
+        *[(f"redis://redis/0?socket_timeout={value}", "(socket_timeout) is a number of") for value in BAD_SECONDS],
+        *[(f"redis://redis/0?socket_connect_timeout={value}", "timeout) is a number of") for value in BAD_SECONDS],
+        *[(f"redis://redis/0?{name}=x", f"unknown option ({name}); known are client_name") for name in FOR_OBJECTS],
+        *[(f"redis://redis/0?max_connections={value}", "(max_connections) is a whole") for value in ("0", "-5", "1e3")],
+        ("redis://redis/0?health_check_interval=0.5", "(health_check_interval)"),
+        ("redis://redis/0?protocol=9", "(protocol) is one of 2, 3"),
+        ("redis://redis/0?client_name=a%20b", "(client_name)"),
+        ("redis://redis/0?username=", "(username)"),
     ],
 )
 def test_an_address_that_redis_py_cannot_use_is_refused_at_the_start(address: str, words: str) -> None:
@@ -291,7 +320,22 @@ def test_an_address_that_redis_py_cannot_use_is_refused_at_the_start(address: st
 
 def test_a_redis_cache_around_something_else_is_refused_with_the_reason() -> None:
     assert "around a dict" in (cache_problem(RedisCache({})) or "")
-    assert "decode_responses" in (cache_problem(RedisCache(redis.Redis(decode_responses=True))) or "")
+    for client, words in {
+        redis.Redis(decode_responses=True): "decode_responses",
+        redis.Redis().pipeline(): "pipeline",
+        redis.asyncio.Redis(): "redis.asyncio",
+    }.items():
+        assert words in (cache_problem(RedisCache(client)) or "")
+
+
+@pytest.mark.parametrize(("name", "words"), [("a%00b", "%00"), ("x?threshold=5", "%3F"), ("x#y", "%23"), ("x?", "%3F")])
+def test_an_address_of_a_folder_that_would_be_cut_is_refused(name: str, words: str, tmp_path: Path) -> None:
+    """S94"""
+    address = f"file://{tmp_path}/{name}"
+    assert words in (cache_problem(address) or "")
+    with pytest.raises(HubConfigError, match="HUB_CACHE must be a folder"):
+        open_store(address, "/nowhere")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -306,6 +350,34 @@ def test_a_client_that_would_keep_requests_waiting_is_named(
     caplog.clear()
     open_store(RedisCache(redis.Redis(socket_timeout=0.5)), "/nowhere")
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("FileSystemCache", {}, "past 500 entries what else uses this FileSystemCache"),
+        ("FileSystemCache", {"threshold": 7}, "Make it with threshold=0,"),
+        ("FileSystemCache", {"threshold": -1}, "past -1 entries"),
+        ("FileSystemCache", {"threshold": 0}, ""),
+        ("FileSystemCache", {"threshold": 1_000_000}, ""),
+        ("SimpleCache", {}, "past 500 entries what else uses this SimpleCache"),
+        ("SimpleCache", {"threshold": 0}, "Make it with threshold=1000000,"),
+        ("SimpleCache", {"threshold": 1_000_000}, ""),
+    ],
+)
+def test_a_cache_whose_other_use_would_drop_logins_is_named(
+    kind: str, given: dict[str, Any], words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R41"""
+    cache = SimpleCache(**given) if kind == "SimpleCache" else FileSystemCache(str(tmp_path / "cache"), **given)
+    open_store(cache, "/nowhere")
+    assert [(record.levelname, words in record.message) for record in caplog.records] == [("WARNING", True)] * bool(
+        words
+    )
+    caplog.clear()
+    open_store("memory://", "/nowhere")
+    open_store((tmp_path / "logins").as_uri(), "/nowhere")
+    assert caplog.records == []
 
 
 class TestMemory:
@@ -537,7 +609,9 @@ class TestFiles:
         finally:
             subprocess.run(["umount", str(disk)], check=True)
 
-    def test_a_full_disk_is_no_answer_and_what_was_there_stays(self, small_disk: Path, clock: Time) -> None:
+    def test_a_full_disk_is_no_answer_and_what_was_there_stays(
+        self, small_disk: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """R40, R43"""
         store = open_store((small_disk / "logins").as_uri(), "/nowhere")
         store.put("key", b"data", 10_000)
@@ -552,13 +626,35 @@ class TestFiles:
                 store.put("other", b"new" * 5000, 10_000)
             assert store.get("key") == b"data"
             assert store.get("other") is None
+        files = [path for path in (small_disk / "logins").iterdir() if path.is_file()]
+        assert len(files) == 1, "the writes that failed left something behind"
+        assert [(record.name, record.exc_info) for record in caplog.records] == [("flask_hub_auth", None)]
+        assert caplog.messages == [f"nothing can be written into {small_disk}/logins: No space left on device"]
         (small_disk / "ballast").unlink()
         store.put("key", b"new", 10_000)
         assert store.get("key") == b"new"
-        clock.advance(700)
-        store.sweep()
-        files = [path for path in (small_disk / "logins").iterdir() if path.is_file()]
-        assert len(files) == 1, "the writes that failed left something behind"
+
+    def test_a_folder_that_takes_nothing_is_told_once_in_ten_seconds(
+        self, folder: Path, store: Store, clock: Time, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """R40"""
+        os.mkdir(_name(store, "key"))  # which no file replaces, and nobody deletes as one
+        for _ in range(2):
+            for ask in (lambda: store.put("key", b"data", 100), lambda: store.delete("key")):
+                with pytest.raises(StoreUnavailable):
+                    ask()
+            clock.advance(11)
+        assert caplog.messages == [f"nothing can be written into {folder}: Is a directory"] * 2
+        assert list(folder.glob("*.__wz_cache")) == []
+
+    def test_a_write_that_fails_takes_nothing_from_one_that_is_under_way(self, folder: Path, store: Store) -> None:
+        """R40: of another thread or process."""
+        under_way = folder / "tmpabc.__wz_cache"
+        under_way.write_bytes(b"half")
+        os.mkdir(_name(store, "key"))
+        with pytest.raises(StoreUnavailable):
+            store.put("key", b"data", 100)
+        assert [path.name for path in folder.glob("*.__wz_cache")] == [under_way.name]
 
     def test_a_file_size_limit_is_like_a_full_disk(self, tmp_path: Path) -> None:
         """R40"""
