@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 import typing as t
 from collections import OrderedDict
 from dataclasses import replace
 
-from ..errors import HubProtocolError, StoreUnavailable
+from ..errors import HubError, HubProtocolError, StoreUnavailable
 from ..model import Login
 from ..sealing import Sealer, new_handle, short_name, store_key
 from .locks import OfProcess, writing
@@ -20,6 +21,8 @@ from .times import is_rolling
 log = logging.getLogger("flask_hub_auth")
 
 _REMEMBERED: t.Final = 1024  # logins of which a process remembers something
+_PAY_SECONDS: t.Final = 0.5
+"""Between two tries to write what the store has refused."""
 _LARGEST_REMEMBERED: t.Final = 16 * 1024  # bytes of a record that is kept opened; people in a thousand groups have more
 
 
@@ -37,6 +40,7 @@ class LoginStore:
         self._began = clock()
         self._opened: OrderedDict[str, tuple[bytes, Login]] = OrderedDict()
         self._owed: OrderedDict[bytes, Login] = OrderedDict()
+        self._payer: threading.Thread | None = None
         self._guard = OfProcess(threading.Lock)
         self.people = PeopleIndex(store, sealer, clock=clock, lifetime=lifetime)
 
@@ -139,14 +143,28 @@ class LoginStore:
             log.warning("a login could not be taken off its person's list: session=%s: %s", short_name(key), failure)
 
     def owe(self, handle: bytes, renewed: Login) -> None:
-        """Remember the token of `renewed`, which the store has refused, until it takes a change of this login.
+        """Remember the token of `renewed`, which the store has refused, until it takes it.
 
-        Hub may have rotated: to spend the old token again would end the login there. So at least this process goes on.
+        Hub may have rotated: to spend the old token again would end the login there. So at least this process goes on,
+        and a thread brings the token to the others as soon as the store takes it.
         """
         with self._guard():
             self._owed[handle] = renewed
             if len(self._owed) > _REMEMBERED:
                 self._owed.popitem(last=False)
+            if self._payer is None or not self._payer.is_alive():
+                self._payer = threading.Thread(target=self._pay, name="hub-owed", daemon=True)
+                self._payer.start()
+
+    def _pay(self) -> None:
+        while owed := list(self._owed):
+            time.sleep(_PAY_SECONDS)
+            for handle in owed:
+                try:
+                    self.change(handle, lambda login: login)
+                except HubError:
+                    break
+                self._owed.pop(handle, None)  # also where the login is over
 
     def owes(self, handle: bytes) -> bool:
         """Whether the store still lacks the token of this login."""

@@ -848,6 +848,24 @@ class TestAStoreThatTakesNothing:
             assert other.access(handle) == token
         assert found == []
 
+    def test_a_token_that_was_refused_is_there_for_others_as_soon_as_the_store_takes_it(
+        self, processes: list[Site], hub: DevHub, clock: Time
+    ) -> None:
+        """R14: nobody has to come to the process that has it."""
+        one, other = processes
+        handle = one.sign_in()
+        clock.advance(LIFE + 1)
+        one.store.refuses = True
+        token = one.access(handle)
+        one.store.refuses = False
+        end = time.monotonic() + 5
+        while one.logins.owes(handle):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        with calls(hub) as found:
+            assert other.access(handle) == token
+        assert found == []
+
     def test_where_hub_rotates_nothing_is_spent_that_could_not_be_kept(
         self, processes: list[Site], hub: DevHub, clock: Time
     ) -> None:
