@@ -17,21 +17,21 @@ for line in $pythons; do
     sh scripts/venv.sh ".venvs/${line%% *}" "${line#* }" test || exit 1
 done
 
-newest_only='--ignore=tests/browser
---ignore=tests/clients
---ignore=tests/faults
---ignore=tests/demo/test_in_chromium.py
---ignore=tests/devhub/test_in_a_browser.py
---ignore=tests/doctor/test_lasting_faults.py
---ignore=tests/doctor/test_setups.py
---ignore=tests/tokens/test_many.py
---ignore=tests/tokens/test_redis_away.py
---ignore=tests/tokens/test_redis_locks.py
---ignore=tests/tokens/test_redis_store.py
---ignore=tests/web/test_broken_records.py
---ignore=tests/workers
---ignore=tests/test_redis_servers.py
---ignore=tests/test_benchmarks.py'
+newest_only='tests/browser
+tests/clients
+tests/faults
+tests/demo/test_in_chromium.py
+tests/devhub/test_in_a_browser.py
+tests/doctor/test_lasting_faults.py
+tests/doctor/test_setups.py
+tests/tokens/test_many.py
+tests/tokens/test_redis_away.py
+tests/tokens/test_redis_locks.py
+tests/tokens/test_redis_store.py
+tests/web/test_broken_records.py
+tests/workers
+tests/test_redis_servers.py
+tests/test_benchmarks.py'
 
 versions=$(echo "$pythons" | cut -d' ' -f1)
 newest=$(echo "$versions" | tail -n 1)
@@ -50,15 +50,24 @@ ended() {
     summary="$summary$newline""Python $1: $result"
 }
 
+# tested VERSION [pytest's arguments]: in the foreground
+tested() {
+    version=$1
+    shift
+    echo "== Python $version"
+    ".venvs/$version/bin/python" -m pytest "$@"
+    ended "$version" $?
+}
+
 if [ $# = 0 ]; then
+    left_out=$(echo "$newest_only" | sed 's/^/--ignore=/')
+    echo "== All Pythons run beside each other, for some minutes; what they say follows."
     for version in $versions; do
-        [ "$version" = "$newest" ] && continue
         # shellcheck disable=SC2086  # a word a line
-        ".venvs/$version/bin/python" -m pytest $newest_only >"$logs/$version" 2>&1 &
+        ".venvs/$version/bin/python" -m pytest $left_out >"$logs/$version" 2>&1 &
         running="$running$newline$version $!"
         pids="$pids$newline$!"
     done
-    [ -z "$running" ] || echo "== The older Pythons run beside each other, for some minutes; what they say follows."
     for line in $running; do
         wait "${line#* }"
         status=$?
@@ -68,13 +77,13 @@ if [ $# = 0 ]; then
     done
     pids=
     # Alone, since it also looks at times.
-    versions=$newest
+    # shellcheck disable=SC2086  # a word a line
+    tested "$newest" $newest_only
+else
+    # Who asks for something has it on every version.
+    for version in $versions; do
+        tested "$version" "$@"
+    done
 fi
-# Who asks for something has it on every version.
-for version in $versions; do
-    echo "== Python $version"
-    ".venvs/$version/bin/python" -m pytest "$@"
-    ended "$version" $?
-done
 echo "$summary"
 exit $failed
