@@ -28,7 +28,7 @@ from ..model import RECORD_LIMIT
 from ..seldom import Seldom
 from .folder import check_folder, folder_problem, write
 from .locks import FileLocks, Locks, ThreadLocks, writing
-from .sweep import SWEEP_SECONDS, sweep
+from .sweep import SWEEP_SECONDS, start_sweep
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -209,7 +209,7 @@ class FileStore(_CacheStore):
 
     def sweep(self) -> None:
         if self._sweep_is_due():
-            sweep(self.folder, self.locks, name_length=self._name_length, now=cache_time())
+            start_sweep(self.folder, self.locks, name_length=self._name_length, now=cache_time())
 
 
 def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> Store:

@@ -226,6 +226,14 @@ def open_redis() -> Iterator[Callable[[object], RedisStore]]:
         store._client.close()
 
 
+def sweep(store: Store) -> None:
+    """Sweeps, and waits until that is done."""
+    store.sweep()
+    for thread in threading.enumerate():
+        if thread.name == "hub-sweep":
+            thread.join(50)
+
+
 def at_once(work: Iterable[Callable[[], T]]) -> list[T]:
     """What each of `work` gives, all of them begun at the same moment in threads of their own."""
     work = list(work)

@@ -12,9 +12,11 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,11 @@ from cachelib import FileSystemCache, MemcachedCache, NullCache, RedisCache, Sim
 
 from flask_hub_auth.errors import HubConfigError, StoreUnavailable
 from flask_hub_auth.tokens import open_store
+from flask_hub_auth.tokens.locks import stripe
 from flask_hub_auth.tokens.redis_store import RedisStore
 from flask_hub_auth.tokens.store import RECORD_LIMIT, Store, cache_problem
 
-from .conftest import PLACES, Place, Time, at_once, with_one_redis
+from .conftest import PLACES, Place, Time, at_once, sweep, with_one_redis
 from .processes import together
 
 ROOT = hasattr(os, "getuid") and os.getuid() == 0
@@ -146,7 +149,7 @@ class TestEveryStore:
         """R41"""
         for number in range(10_000):
             store.put(f"hub_{number}", b"%d" % number, 1000)
-        store.sweep()
+        sweep(store)
         missing = [number for number in range(10_000) if store.get(f"hub_{number}") != b"%d" % number]
         assert missing == []
         assert place.entries() == 10_000
@@ -158,7 +161,7 @@ class TestEveryStore:
             store.put(f"long{number}", b"x", 1000)
         clock.advance(12)
         assert place.entries() == (20 if place.is_redis else 40)
-        store.sweep()
+        sweep(store)
         assert place.entries() == 20
         assert all(store.get(f"long{number}") == b"x" for number in range(20))
 
@@ -166,14 +169,14 @@ class TestEveryStore:
     def test_the_sweep_runs_once_in_ten_minutes(self, place: Place, clock: Time) -> None:
         """Redis does without, and throws away by itself what is over."""
         stores = [place.store, *([place.open()] if place.open and place.folder else [])]
-        stores[0].sweep()
+        sweep(stores[0])
         stores[0].put("short", b"x", 10)
         clock.advance(580)
         for store in stores:
-            store.sweep()
+            sweep(store)
             assert place.entries() == 1
         clock.advance(1210)
-        stores[-1].sweep()
+        sweep(stores[-1])
         assert place.entries() == 0
 
     def test_nothing_is_ever_unpickled(self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +203,7 @@ class TestEveryStore:
             assert isinstance(found, bytes) or not place.store.claim(key, 10) or place.store.get(key) == b"used"
             place.store.put(key, b"own", 100)
             assert place.store.get(key) == b"own"
-        place.store.sweep()
+        sweep(place.store)
         assert not (tmp_path / "exploded").exists()
 
     def test_ten_megabytes_under_a_key_do_not_fill_the_memory(self, place: Place) -> None:
@@ -225,7 +228,7 @@ def test_an_object_that_was_given_stays_as_it_was(tmp_path: Path) -> None:
         store = open_store(cache, "/nowhere")
         cache.set("mine", {"a": [1]}, timeout=0)
         store.put("ours", b"data", 100)
-        store.sweep()
+        sweep(store)
         assert cache.get("mine") == {"a": [1]}
         assert store.get("ours") == b"data"
         assert cache.serializer is serializer
@@ -384,7 +387,7 @@ class TestMemory:
     def test_entries_of_the_application_that_never_end_outlive_the_sweep(self) -> None:
         cache = SimpleCache()
         cache.set("for ever", 1, timeout=0)
-        open_store(cache, "/nowhere").sweep()
+        sweep(open_store(cache, "/nowhere"))
         assert cache.get("for ever") == 1
 
 
@@ -434,7 +437,7 @@ class TestFiles:
             store = open_store(folder.as_uri(), "/nowhere")
             store.put("key", b"data", 100)
             store.claim("used", 100)
-            store.sweep()
+            sweep(store)
         finally:
             os.umask(before)
         modes = {path.relative_to(folder): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
@@ -515,7 +518,7 @@ class TestFiles:
             ):
                 with pytest.raises(StoreUnavailable):
                     ask()
-            store.sweep()
+            sweep(store)
             assert not folder.exists()
 
     def test_a_folder_that_comes_back_is_used_without_a_restart(self, folder: Path, store: Store) -> None:
@@ -737,17 +740,33 @@ class TestFiles:
         store.put("key", b"data", 10)
         before = {path.name for path in folder.iterdir()}
         clock.advance(20)
-        store.sweep()
+        sweep(store)
         assert before - {path.name for path in folder.iterdir()} == {Path(_name(store, "key")).name}
 
     def test_the_sweep_throws_away_writes_that_never_finished(self, folder: Path, store: Store, clock: Time) -> None:
         left = folder / "tmpabc.__wz_cache"
         left.write_bytes(b"half")
-        store.sweep()
+        sweep(store)
         assert left.exists(), "somebody may be writing it just now"
         clock.advance(700)
-        store.sweep()
+        sweep(store)
         assert not left.exists()
+
+    def test_a_sweep_of_very_many_makes_nobody_wait(self, folder: Path, store: Store, clock: Time) -> None:
+        """R41"""
+        store.put("key", b"data", 10)
+        for number in range(20_000):
+            os.link(_name(store, "key"), _name(store, f"key{number}"))
+        store.put("good", b"data", 1000)
+        clock.advance(20)
+        same = next(name for name in map(str, count()) if stripe("write", name) == stripe("write", "sweep"))
+        store.sweep()
+        with store.locks.hold("write", same, wait=0) as held:
+            assert held
+            assert store.get("good") == b"data"
+            assert any(thread.name == "hub-sweep" for thread in threading.enumerate()), "it was waited for"
+        sweep(store)
+        assert [path.name for path in folder.iterdir() if path.is_file()] == [Path(_name(store, "good")).name]
 
     def test_a_sweep_that_fails_is_logged_and_nobodys_problem(
         self, folder: Path, store: Store, caplog: pytest.LogCaptureFixture
@@ -757,7 +776,7 @@ class TestFiles:
         (folder / "locks" / "swept").rmdir()
         (folder / "locks" / "swept").symlink_to(folder / "nowhere" / "at" / "all")
         with caplog.at_level(logging.WARNING, "flask_hub_auth"):
-            store.sweep()
+            sweep(store)
         assert "could not be swept" in caplog.text
 
     def test_a_restart_finds_everything(self, folder: Path, store: Store) -> None:
