@@ -116,13 +116,20 @@ class TokenKeeper:
                 raise HubUnavailable("A service refused the token, and it could not be renewed.")
         return login.token if login else None
 
-    def end(self, handle: bytes, reason: Reason) -> None:
-        """End a login. At a logout nothing of it stays; else it stays known whose it was."""
+    def end(self, handle: bytes, reason: Reason, *, generation: int | None = None) -> None:
+        """End a login. At a logout nothing of it stays; else it stays known whose it was.
+
+        :param generation: of the token that is the reason; a login that has another one by now lives on
+        """
         if reason == "logout":
             login = self.logins.remove(handle)
             ended = login if login and not login.ended else None
         else:
-            ended = self._ended(handle, reason)
+            # Two requests may see the same end; only the one that writes it tells about it.
+            login = self.logins.change(
+                handle, lambda login: login.end(reason) if generation in (None, login.generation) else login
+            )
+            ended = login if login and login.ended else None
         if ended:
             log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, short_name(store_key(handle)))
             self._on_ended(ended.user.id, reason)
@@ -135,10 +142,6 @@ class TokenKeeper:
     def has_expired(self, login: Login) -> bool:
         """Whether the token of a login is over."""
         return times.is_expired(login, self._clock())
-
-    def _ended(self, handle: bytes, reason: Reason) -> Login | None:
-        # Two requests may see the same end; only the one that writes it tells about it.
-        return self.logins.change(handle, lambda login: login.end(reason))
 
     def living(self, handle: bytes) -> Login | None:
         """The login as it is in the store; None if it is over, which it also is by its ages."""
@@ -245,8 +248,8 @@ class TokenKeeper:
         if again is not None and again.generation != login.generation:
             return again
         log.info("token not renewed, Hub says no: user=%s %s", login.user.id, refusal.error)
-        self.end(handle, "revoked")
-        return None
+        self.end(handle, "revoked", generation=login.generation)
+        return self.living(handle)
 
     def failed(self, handle: bytes, login: Login, failure: HubError) -> Login | None:
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""

@@ -17,7 +17,7 @@ import pytest
 
 from flask_hub_auth.devhub import DevHub, serve
 from flask_hub_auth.errors import HubUnavailable, StoreUnavailable
-from flask_hub_auth.model import Login
+from flask_hub_auth.model import HubToken, Login, Secret
 from flask_hub_auth.sealing import new_handle
 from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.people import refusal_code
@@ -339,6 +339,29 @@ class TestWhatEndsALogin:
         assert stored.login(handle).ended == "revoked"
         hub.mend()
         assert stored.keeper.current(handle) is None
+
+    def test_a_refusal_does_not_where_another_host_has_a_newer_token_by_then(
+        self, processes: list[Site], hub: DevHub, clock: Time
+    ) -> None:
+        """R16: whenever the other one keeps it."""
+        one, other = processes
+        handle = one.sign_in()
+        clock.advance(LIFE + 1)
+        hub.fail(TOKEN_PATH, status=400, body=json.dumps(REFUSED), times=1)
+        before = len(hub.calls)
+
+        def renew_elsewhere() -> None:
+            if len(hub.calls) == before:
+                one.store.after_read = renew_elsewhere
+                return
+            token = HubToken(Secret("newer"), Secret("refresh"), expires_at=int(clock()) + LIFE)
+            other.logins.change(handle, lambda login: replace(login, token=token, generation=login.generation + 1))
+
+        one.store.after_read = renew_elsewhere
+        found = one.keeper.current(handle)
+        assert found
+        assert found.token.access_token == other.login(handle).token.access_token == Secret("newer")
+        assert one.ended == []
 
     @pytest.mark.parametrize("status", [400, 403])
     def test_hubs_own_refusal_does(self, site: Site, hub: DevHub, clock: Time, status: Any) -> None:
