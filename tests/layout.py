@@ -37,6 +37,7 @@ FLOORS = (
         "tokens.store",
         "tokens.people",
         "tokens.logins",
+        "tokens.living",
         "tokens.keeper",
         "tokens.sessions",
         "tokens.permissions",

@@ -21,25 +21,23 @@ from ..hub.rest import ME_PATH
 from ..hub.transport import SPARED
 from ..model import HubToken, HubUser, Login, Secret
 from ..sealing import short_name, store_key
-from ..seldom import Seldom
 from . import times
+from .living import LivingLogins, Reason
 from .logins import LoginStore, with_token
 from .people import refusal_code
 
 log = logging.getLogger("flask_hub_auth")
 
 T = t.TypeVar("T")
-Reason = t.Literal["logout", "ended", "expired", "revoked", "banned"]
 _KEEP_SECONDS: t.Final = 0.7
 """How long a renewal tries to keep its new tokens in a store that refuses them."""
 
 
-class TokenKeeper:
+class TokenKeeper(LivingLogins):
     """Keeps the tokens of logins fresh. May be used from all threads.
 
     :param read_user: asks Hub who is behind an access token (``HubRest(...).me``)
     :param on_refreshed: told the user id after each renewal
-    :param on_ended: told the user id and the reason when a login ends
     """
 
     def __init__(
@@ -53,18 +51,10 @@ class TokenKeeper:
         on_refreshed: t.Callable[[str], object] = lambda user_id: None,
         on_ended: t.Callable[[str, Reason], object] = lambda user_id, reason: None,
     ) -> None:
-        self.config = config
-        self.logins = logins
+        super().__init__(config, logins, clock=clock, on_ended=on_ended)
         self._oauth = oauth
         self._read_user = read_user
-        self._clock = clock
         self._on_refreshed = on_refreshed
-        self._on_ended = on_ended
-        self._may_complain = Seldom()
-
-    def now(self) -> float:
-        """Epoch seconds, by the clock that all ends are counted by."""
-        return self._clock()
 
     def begin(self, user: HubUser, token: HubToken, *, authenticated_at: int = 0) -> bytes:
         """Keep a new login and answer its handle. `authenticated_at`: when its person entered a password, if known."""
@@ -115,43 +105,6 @@ class TokenKeeper:
             if login and login.token.access_token == refused:
                 raise HubUnavailable("A service refused the token, and it could not be renewed.")
         return login.token if login else None
-
-    def end(self, handle: bytes, reason: Reason, *, generation: int | None = None) -> None:
-        """End a login. At a logout nothing of it stays; else it stays known whose it was.
-
-        :param generation: of the token that is the reason; a login that has another one by now lives on
-        """
-        if reason == "logout":
-            login = self.logins.remove(handle)
-            ended = login if login and not login.ended else None
-        else:
-            # Two requests may see the same end; only the one that writes it tells about it.
-            login = self.logins.change(
-                handle, lambda login: login.end(reason) if generation in (None, login.generation) else login
-            )
-            ended = login if login and login.ended else None
-        if ended:
-            log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, short_name(store_key(handle)))
-            self._on_ended(ended.user.id, reason)
-
-    def told_ended(self, user_id: str, session: str) -> None:
-        """Say that somebody has ended a login of this person; `session` is what of its name may be logged."""
-        log.info("login over: reason=ended user=%s session=%s", user_id, session)
-        self._on_ended(user_id, "ended")
-
-    def has_expired(self, login: Login) -> bool:
-        """Whether the token of a login is over."""
-        return times.is_expired(login, self._clock())
-
-    def living(self, handle: bytes) -> Login | None:
-        """The login as it is in the store; None if it is over, which it also is by its ages."""
-        login = self.logins.load(handle)
-        if login is None or login.ended:
-            return None
-        if times.is_alive(login, self._clock(), self.config):
-            return login
-        self.end(handle, "expired")
-        return None
 
     def _renewed(self, handle: bytes, login: Login) -> Login | None:
         """The login with a good token, as far as that can be had now."""
@@ -259,15 +212,6 @@ class TokenKeeper:
             "Hub could not be asked: user=%s session=%s: %s", login.user.id, short_name(store_key(handle)), failure
         )
         return self.changed(handle, login, lambda login: replace(login, failures=login.failures + 1))
-
-    def changed(self, handle: bytes, login: Login, apply: t.Callable[[Login], Login]) -> Login | None:
-        """The login with a change: in the store, or where that takes none at least for this request."""
-        try:
-            return self.logins.change(handle, apply)
-        except HubError as failure:
-            if self._may_complain():
-                log.error("a change could not be kept: session=%s: %s", short_name(store_key(handle)), failure)
-            return apply(login)
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:
         """The login with its person read again from Hub, if that is due and nobody else is at it."""
