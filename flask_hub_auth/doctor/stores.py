@@ -18,16 +18,17 @@ _CAUSES: t.Final = {"away": "redis-away", "full": "store-full", "read-only": "st
 
 
 def look_at_store(store: Store) -> list[Finding]:
-    """What is wrong with the store: writes, reads and deletes something that is no login."""
+    """What is wrong with the store: does all that logins need with something that is none."""
     if isinstance(store, MemoryStore):
         return []
-    if isinstance(store, FileStore):
-        return _folder(store.folder)
+    if isinstance(store, FileStore) and (problems := _folder(store.folder)):
+        return problems
     try:
         _try_out(store)
-        return list(_policies(store))
+        return [] if isinstance(store, FileStore) else list(_policies(store))
     except StoreUnavailable as error:
-        return [found(_CAUSES.get(error.cause, "redis-refuses"), str(error))]
+        other = "store-not-writable" if isinstance(store, FileStore) else "redis-refuses"
+        return [found(_CAUSES.get(error.cause, other), str(error))]
 
 
 def _folder(folder: Path) -> list[Finding]:
@@ -58,6 +59,13 @@ def _try_out(store: Store) -> None:
     store.put(key, b"look", 60)
     if store.get(key) != b"look":
         raise StoreUnavailable("What was written was not there a moment later.")
+    if not store.replace(key, b"look", b"look again", 60):
+        raise StoreUnavailable("What was written could not be replaced.")
+    # Twice: that a lock could not be freed is seen by whoever wants it next.
+    for _ in range(2):
+        with store.locks.hold("write", key, wait=1) as held:
+            if not held:
+                raise StoreUnavailable("A lock that was freed could not be taken again.")
     store.delete(key)
 
 

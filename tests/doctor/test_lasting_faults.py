@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from flask_hub_auth.doctor.stores import look_at_store
+from flask_hub_auth.tokens import open_store
+from flask_hub_auth.tokens.locks import STRIPES
 
 from ..redis_servers import RedisServer
 from ..workers.harness import ROOT
@@ -174,8 +179,20 @@ def test_a_redis_that_does_not_know_us_is_named(clinic: Clinic, redis: RedisServ
     assert clinic.codes(HUB_CACHE=redis.url.replace("//", "//u:TopSecret@")) == ["redis-refuses"]
     redis.control.acl_setuser("app", enabled=True, passwords=["+TopSecret"], keys=["*"], commands=["+@all", "-config"])
     assert clinic.codes(HUB_CACHE=redis.url.replace("//", "//app:TopSecret@")) == []
-    redis.control.acl_setuser("app", commands=["-set"])
+    redis.control.acl_setuser("app", enabled=True, commands=["-set"])
     assert clinic.codes(HUB_CACHE=redis.url.replace("//", "//app:TopSecret@")) == ["redis-refuses"]
+
+
+@pytest.mark.parametrize("command", ["-eval", "-evalsha", "-@scripting", "-getrange", "-del"])
+def test_a_redis_whose_user_may_not_do_all_that_logins_need_is_named(
+    command: str, clinic: Clinic, redis: RedisServer
+) -> None:
+    """R70: locks are freed, and logins are changed, by scripts."""
+    redis.control.acl_setuser("web", reset=True, enabled=True, passwords=["+TopSecret"], keys=["*"], commands=["+@all"])
+    address = redis.url.replace("//", "//web:TopSecret@")
+    assert clinic.codes(HUB_CACHE=address) == []
+    redis.control.acl_setuser("web", enabled=True, commands=[command])
+    assert clinic.codes(HUB_CACHE=address) == ["redis-refuses"]
 
 
 def test_a_client_that_is_all_patience_is_not_waited_for(command: Command, redis: RedisServer) -> None:
@@ -203,6 +220,21 @@ def test_a_folder_that_is_full_or_read_only_is_named(clinic: Clinic, tmp_path: P
         assert clinic.codes(HUB_CACHE=(disk / "others").as_uri()) == ["store-not-writable"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["a file for their folder", "folders for their files"])
+def test_a_folder_whose_locks_cannot_be_taken_is_named(kind: str, tmp_path: Path) -> None:
+    """R70"""
+    store = open_store((tmp_path / "logins").as_uri(), "/nowhere")
+    assert look_at_store(store) == []
+    locks = tmp_path / "logins" / "locks"
+    shutil.rmtree(locks)
+    if kind == "a file for their folder":
+        locks.touch()
+    else:
+        for number in range(STRIPES["write"]):
+            (locks / f"write-{number}.lock").mkdir(parents=True)
+    assert [finding.code for finding in look_at_store(store)] == ["store-not-writable"]
 
 
 def test_a_folder_that_others_read_is_named(clinic: Clinic, tmp_path: Path) -> None:
