@@ -27,20 +27,24 @@ def folder_problem(address: str) -> str | None:
     return None
 
 
-def check_folder(folder: Path, *, besides: Path | None = None) -> None:
-    """Refuse a folder that others may read or write.
+def close_empty(folder: Path, *, besides: Path) -> None:
+    """Close a folder of our own to others if it holds nothing, or nothing `besides` one file."""
+    if _is_ours(folder) and not folder.is_symlink() and all(path == besides for path in folder.iterdir()):
+        folder.chmod(0o700)
 
-    One of our own that holds nothing yet, or nothing `besides` one file, is closed to them instead.
-    """
+
+def _is_ours(folder: Path) -> bool:
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that others may read or write."""
     if folder.is_symlink():
         raise HubConfigError(f"HUB_CACHE: {folder} is a symbolic link. Give the folder itself.")
-    state = folder.stat()
-    if hasattr(os, "getuid") and state.st_uid != os.getuid():
+    if not _is_ours(folder):
         raise HubConfigError(f"HUB_CACHE: {folder} belongs to another user. Give a folder of the user who serves.")
-    if os.name == "posix" and state.st_mode & 0o077:
-        if any(path != besides for path in folder.iterdir()):
-            raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
-        folder.chmod(0o700)
+    if os.name == "posix" and folder.stat().st_mode & 0o077:
+        raise HubConfigError(f"HUB_CACHE: others may read or write {folder}. Close it: chmod 700 {folder}")
     above = folder.parent.stat()
     if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
         raise HubConfigError(f"HUB_CACHE: everybody may write in {folder.parent}, and so replace {folder.name} there.")

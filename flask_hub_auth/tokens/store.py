@@ -26,7 +26,7 @@ from cachelib import BaseCache, FileSystemCache, RedisCache, SimpleCache
 from ..errors import HubConfigError, StoreUnavailable
 from ..model import RECORD_LIMIT
 from ..seldom import Seldom
-from .folder import check_folder, folder_problem, write
+from .folder import check_folder, close_empty, folder_problem, write
 from .locks import FileLocks, Locks, ThreadLocks, writing
 from .sweep import SWEEP_SECONDS, start_sweep
 
@@ -155,8 +155,7 @@ class FileStore(_CacheStore):
 
     def __init__(self, cache: FileSystemCache) -> None:
         self.folder = Path(cache._path)
-        # A cache with a threshold writes this file when it is made.
-        check_folder(self.folder, besides=Path(cache._get_filename(cache._fs_count_file)))
+        check_folder(self.folder)
         super().__init__(cache, FileLocks(self.folder / "locks"))
         self._may_complain = Seldom()
         self._name_length = len(Path(cache._get_filename("")).name)
@@ -232,6 +231,8 @@ def open_store(cache: object, instance_path: str, *, timeout: float = 5.0) -> St
         return opened
     if isinstance(cache, FileSystemCache):
         _warn_of_threshold(cache, "threshold=0")
+        # It has made the folder itself, open to others; with a threshold it has written this file too.
+        close_empty(Path(cache._path), besides=Path(cache._get_filename(cache._fs_count_file)))
         return FileStore(cache)
     if isinstance(cache, SimpleCache):
         _warn_of_threshold(cache, f"threshold={HARMLESS}")

@@ -136,6 +136,7 @@ def file_system_cache(folder: Path) -> Place:
 
 
 def _in_files(where: Path, open: Callable[[], Store]) -> Place:
+    where.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Always with the address of the folder, since the object given has another serializer.
     below = FileSystemCache(str(where), threshold=0)
     before = {path.name for path in where.iterdir()}
