@@ -110,7 +110,7 @@ def _query_problem(query: str) -> str | None:
             seen = f" ({name})" if re.fullmatch("[a-z_]{1,40}", name) and "@" not in query else ""
             return f"must have no unknown option{seen}; known are {', '.join(_OPTIONS)}"
         if not _OPTIONS[name].good(value):
-            return f"must have options with good values: ({name}) is {_OPTIONS[name].words}"
+            return f"must have {_OPTIONS[name].words} as its option ({name})"
     twice = [name for name, count in Counter(name for name, _ in options).items() if count > 1]
     return f"must have each option once ({twice[0]})" if twice else None
 

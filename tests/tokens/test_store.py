@@ -292,7 +292,10 @@ FOR_OBJECTS = (
         ("redis://jane:canary@redis/0?max_connections=many", "(max_connections)"),
         ("redis://redis/0?password=canary&nonsense=1", "(nonsense)"),
         ("redis://jane:canary@redis/0?decode_responses=true", "(decode_responses)"),
-        ("rediss://jane:canary@redis/0?ssl_cert_reqs=sometimes", "(ssl_cert_reqs) is one of required"),
+        (
+            "rediss://jane:canary@redis/0?ssl_cert_reqs=sometimes",
+            "one of required, optional, none as its option (ssl_cert_reqs)",
+        ),
         ("unix:///run/redis.sock?password=canary&db=x", "(db)"),
         ("unix:///run/redis.sock?socket_keepalive=true", "(socket_keepalive)"),
         ("redis://redis/0?ssl_ca_certs=canary.pem", "(ssl_ca_certs)"),
@@ -301,12 +304,21 @@ FOR_OBJECTS = (
         ("redis://:canary@redis/0#1", "write %23"),
         ("redis://[::1/0", "must have a port"),
         ("redis://redis/0?socket_timeout=0.5&socket_timeout=9", "once (socket_timeout)"),
-        *[(f"redis://redis/0?socket_timeout={value}", "(socket_timeout) is a number of") for value in BAD_SECONDS],
-        *[(f"redis://redis/0?socket_connect_timeout={value}", "timeout) is a number of") for value in BAD_SECONDS],
+        *[
+            (f"redis://redis/0?socket_timeout={value}", "at most 60 as its option (socket_timeout)")
+            for value in BAD_SECONDS
+        ],
+        *[
+            (f"redis://redis/0?socket_connect_timeout={value}", "at most 60 as its option (socket_connect_timeout)")
+            for value in BAD_SECONDS
+        ],
         *[(f"redis://redis/0?{name}=x", f"unknown option ({name}); known are client_name") for name in FOR_OBJECTS],
-        *[(f"redis://redis/0?max_connections={value}", "(max_connections) is a whole") for value in ("0", "-5", "1e3")],
+        *[
+            (f"redis://redis/0?max_connections={value}", "1 to 1000000 as its option (max_connections)")
+            for value in ("0", "-5", "1e3")
+        ],
         ("redis://redis/0?health_check_interval=0.5", "(health_check_interval)"),
-        ("redis://redis/0?protocol=9", "(protocol) is one of 2, 3"),
+        ("redis://redis/0?protocol=9", "one of 2, 3 as its option (protocol)"),
         ("redis://redis/0?client_name=a%20b", "(client_name)"),
         ("redis://redis/0?username=", "(username)"),
     ],
