@@ -147,7 +147,8 @@ def check(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in findings], indent=2))
     elif findings:
-        click.echo("\n\n".join(f"{each.level} {each.code}\n  {each.seen}\n  {each.do}" for each in findings))
+        told = (f"{each.level} {each.code}\n{each.seen}\n{each.do}".replace("\n", "\n  ") for each in findings)
+        click.echo("\n\n".join(told))
     if not findings:
         click.echo("All is well.", err=True)
     sys.exit(max([{"warning": 1, "error": 2}[each.level] for each in findings], default=0))

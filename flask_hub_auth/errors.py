@@ -187,15 +187,16 @@ class HubProtocolError(HubProblem, BadGateway):
 class HubRefused(HubProblem, BadGateway):
     """Hub refuses this service.
 
-    `error` and `description` are Hub's own words (RFC 6749 section 5.2), made printable and shortened.
+    `error` and `description` are Hub's own words (RFC 6749 section 5.2), made printable and shortened. `advice`: what
+    to do, where that is known better than from `error` alone.
     """
 
     hub_code = "HUB-203"
 
-    def __init__(self, error: str, description: str = "", **more: t.Any) -> None:
+    def __init__(self, error: str, description: str = "", *, advice: str | None = None, **more: t.Any) -> None:
         self.error = clean(error, 100)
         said = f"Hub says {self.error}: {clean(description)}".rstrip(": .") + "."
-        super().__init__(" ".join(filter(None, [said, ADVICE.get(error)])), **more)
+        super().__init__(" ".join(filter(None, [said, advice or ADVICE.get(error)])), **more)
         self.description: str = clean(description)
 
 
