@@ -14,7 +14,7 @@ TOKEN_LIFE = 60
 ENVIRONMENT = """\
 environment:
   DEMO_TOKEN_LIFE=SECONDS  how long tokens of the dev Hub live (default: 60)
-  DEMO_UNTRUSTED=1         the dev Hub asks people for their consent
+  DEMO_UNTRUSTED=true      the dev Hub asks people for their consent
   FLASK_HUB_LOGOUT_FROM_HUB=rp|required  signing out ends the login at Hub too
   FLASK_HUB_OPENID=true    sign in with OpenID Connect
   FLASK_HUB_URL, FLASK_HUB_SERVICE_ID, FLASK_HUB_SERVICE_SECRET, FLASK_HUB_SERVICE_URL
@@ -43,12 +43,15 @@ def main(argv: list[str] | None = None) -> int:
 
     from flask_hub_auth import HubConfigError
 
-    from .serving import CannotServe, start
+    from .serving import CannotServe, WrongValue, given, start
 
     try:
         running, line = start(os.environ, token_life=token_life(os.environ.get("DEMO_TOKEN_LIFE", "")))
-    except (HubConfigError, WrongLife) as error:
+    except (WrongLife, WrongValue) as error:
         print(error, file=sys.stderr)
+        return 2
+    except HubConfigError as error:
+        print("\n".join(filter(None, [str(error), given(os.environ)])), file=sys.stderr)
         return 2
     except CannotServe as error:
         print(error, file=sys.stderr)

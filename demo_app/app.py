@@ -15,7 +15,7 @@ from flask_hub_auth import HubUser, hub_logged_in
 from . import words
 from .flows import acting, count_issues, flows, has_issues
 from .jobs import Jobs
-from .pages import Demo, here, hub, hub_config, hub_origin, inside, sign_in_address, site
+from .pages import Demo, can_tell, here, hub, hub_config, hub_origin, inside, sign_in_address, site
 from .panel import Panel
 from .sessions import learn_of_end, yours
 from .ways import ways
@@ -65,7 +65,7 @@ def create_app(
     app.jinja_env.filters.update(moment=words.moment, clock_time=words.clock_time, duration=words.duration)
     app.jinja_env.globals["permission_names"] = words.PERMISSIONS
     shared = {"here": here, "hub_origin": hub_origin, "sign_in_address": sign_in_address, "dev_hub": dev_hub}
-    app.context_processor(lambda: {**shared, "has_issues": has_issues()})
+    app.context_processor(lambda: {**shared, "can_tell": can_tell, "has_issues": has_issues()})
     return app
 
 

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from flask_hub_auth import (
     HubAuth,
     HubConfig,
+    HubError,
     HubUnavailable,
     current_hub_permissions,
     current_hub_token,
@@ -71,7 +72,12 @@ class Demo:
 @hub_public
 def home() -> str:
     """What this is, who you are, and what there is to try."""
-    return render_template("home.html", seeded=SEEDED if demo().dev_hub else None, next=request.args.get("next"))
+    return render_template(
+        "home.html",
+        seeded=SEEDED if demo().dev_hub else None,
+        next=request.args.get("next"),
+        hub_knows=hub_config().logout_from_hub == "none",
+    )
 
 
 @site.get("/switch")
@@ -176,7 +182,9 @@ def revoke() -> Answer:
 def panel() -> str:
     """The way of the last login and the last renewal, step by step, and what a job has found."""
     job = demo().jobs.of(current_hub_user.id)
-    return render_template("panel.html", memory=memory(), token_until=token_until(), hub=hub_config(), job=job)
+    return render_template(
+        "panel.html", memory=memory(), token_until=token_until(), hub=hub_config(), job=job, now=time.time()
+    )
 
 
 def demo() -> Demo:
@@ -225,6 +233,15 @@ def login_until() -> float:
 def here() -> str:
     """The address of this request as its visitor sees it, also where the demo lives below a path."""
     return request.script_root + request.full_path.removesuffix("?")
+
+
+def can_tell() -> bool:
+    """Whether it can be known now who is signed in; a presented token that is not good is nobody's."""
+    try:
+        bool(current_hub_user)
+    except HubError:
+        return False
+    return True
 
 
 def sign_in_address(next: str | None = None) -> str:

@@ -51,6 +51,10 @@ class CannotServe(Exception):
     """Nothing can be served; the text is a sentence."""
 
 
+class WrongValue(CannotServe):
+    """A variable of the demo makes no sense."""
+
+
 class _Handler(WSGIRequestHandler):
     """Logs requests without their query: the one of a callback has a code in it."""
 
@@ -65,20 +69,35 @@ def start(environ: t.Mapping[str, str], *, token_life: int, instance: Path = INS
     :raises CannotServe: where no port is free, or the instance folder cannot be written
     """
     with ExitStack() as running:
-        if any(environ.get(name) for name in REAL_HUB):
+        if given(environ):
             line = _with_real_hub(running, environ, instance)
         else:
             line = _with_dev_hub(running, environ, token_life, instance)
         return running.pop_all(), line
 
 
+def given(environ: t.Mapping[str, str]) -> str:
+    """Why a Hub is used that is there already, and how not; nothing where the demo has its own."""
+    names = [name for name in REAL_HUB if environ.get(name)]
+    return f"{names[0]} is set, so there is no Hub of its own; for that: unset {' '.join(names)}" if names else ""
+
+
+def untrusted(text: str) -> bool:
+    """Whether ``DEMO_UNTRUSTED`` says so."""
+    known = {"": False, "0": False, "false": False, "1": True, "true": True}.get(text.lower())
+    if known is None:
+        raise WrongValue(f"DEMO_UNTRUSTED must be 1, 0, true or false, got {text!r}.")
+    return known
+
+
 def _with_dev_hub(running: ExitStack, environ: t.Mapping[str, str], token_life: int, instance: Path) -> str:
+    trusted = not untrusted(environ.get("DEMO_UNTRUSTED", ""))
     sock = running.enter_context(closing(_first_free(PORTS)))
     port = sock.getsockname()[1]
     address = f"http://localhost:{port}"
     dev_hub = DevHub(
         home_url=address,
-        trusted=environ.get("DEMO_UNTRUSTED", "") in ("", "0"),
+        trusted=trusted,
         redirect_uris=[f"{host}:{port}/{path}" for host in LOOPBACK for path in ("authorized", "api")],
         token_life=token_life,
         rotate=True,
@@ -122,15 +141,24 @@ def _with_real_hub(running: ExitStack, environ: t.Mapping[str, str], instance: P
     try:
         sock = running.enter_context(closing(_listening(port)))
     except OSError as error:
+        whose = f"of HUB_SERVICE_URL {config.service_url}"
+        if not environ.get("FLASK_HUB_SERVICE_URL"):
+            whose = "(FLASK_HUB_SERVICE_URL is not set)"
         raise CannotServe(
-            f"Port {port} of HUB_SERVICE_URL {config.service_url} cannot be used: {error.strerror or error}."
+            f"Port {port} {whose} cannot be used: {error.strerror or error}."
             " End what runs there, or set FLASK_HUB_SERVICE_URL to an address with another port."
         ) from None
     mounted: WSGIApplication = app
     if address.path:
         mounted = DispatcherMiddleware(NotFound(), {address.path: app})
     _serve(running, mounted, sock)
-    return f"Open {config.service_url} and sign in with your account at {config.url}. Ctrl-C ends it."
+    hub = urlsplit(config.url)
+    away = not config.proxy and not _answers(hub.hostname or "", hub.port or (443 if hub.scheme == "https" else 80))
+    silence = f" Nobody listens at {config.url}." if away else ""
+    return (
+        f"Open {config.service_url} and sign in with your account at {config.url}. Ctrl-C ends it."
+        f"{silence} {given(environ)}"
+    )
 
 
 def _serve(running: ExitStack, app: WSGIApplication, sock: socket.socket) -> None:

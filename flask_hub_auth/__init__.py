@@ -104,6 +104,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> t.Any:
     # The names are loaded when they are used: pytest imports this package for its plugin in every run, also where
     # nobody uses it, and scripts without Flask import only the floors below.

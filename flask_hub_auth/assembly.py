@@ -19,7 +19,7 @@ from .tokens import LoginStore, TokenKeeper, open_store
 from .tokens.bearer import BearerTokens
 from .tokens.client import ServiceTokens
 from .tokens.permissions import PermissionKeeper
-from .tokens.store import cache_problem
+from .tokens.store import Store, cache_problem
 from .web.pending import PendingLogins
 from .web.signals import hub_logged_out, hub_token_refreshed
 from .web.state import HubState
@@ -51,13 +51,8 @@ def close_cookies(app: Flask, config: HubConfig) -> None:
         app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 
 
-def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
-    """The parts of one application, made from its settings and wired to each other."""
-    transport = Transport(
-        config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http, clock=clock
-    )
-    oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
-    sealer = Sealer(config.secret_keys, (config.url, config.service_id))
+def store_of(app: Flask, config: HubConfig) -> Store:
+    """Where the logins of `app` are kept."""
     try:
         store = open_store(config.cache, app.instance_path, timeout=config.timeout)
     except HubConfigError as error:
@@ -67,11 +62,20 @@ def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http:
         raise HubConfigError(f"HUB_CACHE cannot be used: {error.strerror}.").about("HUB_CACHE") from error
     if isinstance(config.cache, str) and config.cache.startswith("memory:") and not (app.debug or app.testing):
         log.warning("HUB_CACHE is memory://: logins are lost at a restart and not shared between workers.")
+    return store
 
+
+def assembled(app: Flask, config: HubConfig, clock: t.Callable[[], float], http: Session | None) -> HubState:
+    """The parts of one application, made from its settings and wired to each other."""
+    transport = Transport(
+        config.url, timeout=config.timeout, ca_bundle=config.ca_bundle, proxy=config.proxy, http=http, clock=clock
+    )
+    oauth = HubOAuth(config.url, config.service_id, config.service_secret, transport=transport, clock=clock)
+    sealer = Sealer(config.secret_keys, (config.url, config.service_id))
     directory, discovery = Directory(config, transport), Discovery(transport)
     keeper = TokenKeeper(
         config,
-        LoginStore(store, sealer, clock=clock, lifetime=config.login_lifetime),
+        LoginStore(store_of(app, config), sealer, clock=clock, lifetime=config.login_lifetime),
         oauth,
         directory.user,
         clock=clock,

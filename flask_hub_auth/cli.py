@@ -35,6 +35,7 @@ ADMIN_TOKEN: t.Final = "HUB_ADMIN_TOKEN"
 PASSWORD: t.Final = "HUB_PASSWORD"
 FORBIDDEN: t.Final = "Hub does not let this account register services. Use an administrator's."
 SERVICE_SECRET: t.Final = "FLASK_HUB_SERVICE_SECRET"
+WHOSE_ID: t.Final = "The id is that of Hub, current_hub_user.id, and not the login."
 
 
 @hub.command("dev", with_appcontext=False, add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -147,7 +148,8 @@ def check(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in findings], indent=2))
     elif findings:
-        click.echo("\n\n".join(f"{each.level} {each.code}\n  {each.seen}\n  {each.do}" for each in findings))
+        told = (f"{each.level} {each.code}\n{each.seen}\n{each.do}".replace("\n", "\n  ") for each in findings)
+        click.echo("\n\n".join(told))
     if not findings:
         click.echo("All is well.", err=True)
     sys.exit(max([{"warning": 1, "error": 2}[each.level] for each in findings], default=0))
@@ -160,7 +162,10 @@ def check(context: click.Context, as_json: bool) -> None:
 def routes(context: click.Context, strict: bool, as_json: bool) -> None:
     """Print what guards each endpoint."""
     with _one_sentence():
-        found = routes_of(_application(context))
+        app = _application(context)
+        found = routes_of(app)
+    if EXTENSION not in app.extensions:
+        click.echo(_without_hubauth(app), err=True)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
     else:
@@ -175,7 +180,7 @@ def routes(context: click.Context, strict: bool, as_json: bool) -> None:
 
 @hub.group("sessions")
 def sessions() -> None:
-    """The logins of a person at an application."""
+    """The logins of a person at an application, by their id in Hub: current_hub_user.id, not the login."""
 
 
 @sessions.command("list", with_appcontext=False)
@@ -189,10 +194,12 @@ def sessions_list(context: click.Context, user_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{"since": each.since, "last_seen": each.last_seen} for each in found]))
         return
+    if not found:
+        click.echo(f"There is none of the id {user_id}, under this SECRET_KEY. {WHOSE_ID}", err=True)
+        return
+    click.echo(f"{'since':20}  last seen (UTC)", err=True)
     for each in found:
         click.echo(f"{_moment(each.since)}  {_moment(each.last_seen)}")
-    if not found:
-        click.echo("There is none.", err=True)
 
 
 @sessions.command("end", with_appcontext=False)
@@ -202,7 +209,7 @@ def sessions_end(context: click.Context, user_id: str) -> None:
     """Sign the person with this Hub id out everywhere at this application."""
     with _one_sentence():
         ended = end_sessions(_state(context).keeper, user_id)
-    click.echo(f"Ended: {ended}.", err=True)
+    click.echo(f"Ended: {ended}." if ended else f"Ended: 0, under this SECRET_KEY. {WHOSE_ID}", err=True)
 
 
 def _moment(seconds: int) -> str:
@@ -255,8 +262,12 @@ def _state(context: click.Context) -> HubState:
     app = _application(context)
     state = app.extensions.get(EXTENSION)
     if not isinstance(state, HubState):
-        raise HubConfigError(f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made.")
+        raise HubConfigError(_without_hubauth(app))
     return state
+
+
+def _without_hubauth(app: Flask) -> str:
+    return f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made."
 
 
 @contextlib.contextmanager

@@ -198,9 +198,9 @@ def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug
     """What is wrong only beside something else. Settings that are wrong on their own are not in `values`."""
     url = values.get("HUB_SERVICE_URL", "https:")
     if not debug and not str(url).startswith("https:"):
-        own = "On your own machine start with flask run --debug"
-        where = f"where neither DEBUG nor TESTING is on, got {read.shown(url)}. {own}"
-        seen = f"is missing. {own}" if url is None else f"must begin with https:// {where}"
+        own = "on your own machine export FLASK_DEBUG=1, in tests set TESTING to True"
+        where = f"where neither DEBUG nor TESTING is on, got {read.shown(url)}. Or {own}"
+        seen = f"is missing. Set it, or {own}" if url is None else f"must begin with https:// {where}"
         yield f"HUB_SERVICE_URL {SETTINGS['HUB_SERVICE_URL'].explained(seen)}"
     if None not in (config.get("HUB_SERVICE_SECRET"), config.get("HUB_SERVICE_SECRET_FILE")):
         yield "HUB_SERVICE_SECRET and HUB_SERVICE_SECRET_FILE are both given: leave one of them out."

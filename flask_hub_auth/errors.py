@@ -187,15 +187,16 @@ class HubProtocolError(HubProblem, BadGateway):
 class HubRefused(HubProblem, BadGateway):
     """Hub refuses this service.
 
-    `error` and `description` are Hub's own words (RFC 6749 section 5.2), made printable and shortened.
+    `error` and `description` are Hub's own words (RFC 6749 section 5.2), made printable and shortened. `advice`: what
+    to do, where that is known better than from `error` alone.
     """
 
     hub_code = "HUB-203"
 
-    def __init__(self, error: str, description: str = "", **more: t.Any) -> None:
+    def __init__(self, error: str, description: str = "", *, advice: str | None = None, **more: t.Any) -> None:
         self.error = clean(error, 100)
         said = f"Hub says {self.error}: {clean(description)}".rstrip(": .") + "."
-        super().__init__(" ".join(filter(None, [said, ADVICE.get(error)])), **more)
+        super().__init__(" ".join(filter(None, [said, advice or ADVICE.get(error)])), **more)
         self.description: str = clean(description)
 
 
@@ -250,6 +251,13 @@ class StepUpRequired(LoginRequired):
         return {"error": self.error, "max_age": self.max_age}
 
 
+class TokenRequired(LoginRequired):
+    """No token is presented, where nothing else counts."""
+
+    title = "This address is for programs"
+    sentence = "This address takes a token in Authorization: Bearer, not a browser's sign-in."
+
+
 class InputNotSent(LoginRequired):
     """A person sent a form after their login had ended. Nothing of it is kept; the browser still has it."""
 
@@ -263,15 +271,18 @@ class InputNotSent(LoginRequired):
 class AccessDenied(HubProblem, Forbidden):
     """Somebody is known, but may not.
 
-    `needed`: the groups or the permission that would open, if that is the reason. `bearer`: whether they are known by a
-    presented token, and so are told in its terms (RFC 6750 section 3.1).
+    `needed`: the groups or the permission (`kind`) that would open, if that is the reason. `bearer`: whether they are
+    known by a presented token, and so are told in its terms (RFC 6750 section 3.1).
     """
 
     hub_code = "HUB-403"
 
-    def __init__(self, message: str = "", *, needed: t.Sequence[str] = (), bearer: bool = False, **more: t.Any) -> None:
+    def __init__(
+        self, message: str = "", *, needed: t.Sequence[str] = (), kind: str = "", bearer: bool = False, **more: t.Any
+    ) -> None:
         super().__init__(message, **more)
         self.needed = tuple(needed)
+        self.kind = kind
         self.bearer = bearer
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
@@ -282,8 +293,6 @@ class AccessDenied(HubProblem, Forbidden):
 class AnotherPerson(AccessDenied):
     """Somebody else than who is signed in came back from Hub where that person's password was asked for."""
 
+    again = True
     title = "Somebody else has signed in at Hub"
-    sentence = (
-        "The password of whoever is signed in here was asked for, and somebody else answered. Nothing has changed here:"
-        " whoever was signed in still is."
-    )
+    sentence = "The password of whoever is signed in was asked for, and somebody else answered. Nothing has changed."

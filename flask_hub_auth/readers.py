@@ -235,7 +235,8 @@ def life(value: object, *, most: int = CENTURY) -> float:
 def key(value: object) -> bytes:
     """A key to sign and seal with. No sentence shows it."""
     if not isinstance(value, str | bytes):
-        raise Wrong(f"must be text or bytes, got {kind(value)}")
+        digits = f"; from_prefixed_env reads digits as a number{_QUOTE}" if isinstance(value, int) else ""
+        raise Wrong(f"must be text or bytes, got {kind(value)}{digits}")
     try:
         found = value.encode() if isinstance(value, str) else value
     except UnicodeEncodeError:

@@ -609,11 +609,17 @@ def test_the_logins_of_a_person_are_listed_and_ended(
     jane = dev_hub.user("jane").id
     listed = run("sessions", "list", jane, "--json", app=app)
     assert [sorted(each) for each in json.loads(listed.stdout)] == [["last_seen", "since"]] * 2
-    assert len(run("sessions", "list", jane, app=app).stdout.splitlines()) == 2
+    listed = run("sessions", "list", jane, app=app)
+    assert len(listed.stdout.splitlines()) == 2
+    assert listed.stderr.split() == ["since", "last", "seen", "(UTC)"]
     ended = run("sessions", "end", jane, app=app)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "Ended: 2.\n")
     assert [client.get("/private").status_code for client in clients] == [401, 401]
     assert run("sessions", "end", jane, app=app).exit_code == 0
+    for words in (["list"], ["end"]):
+        none = run("sessions", *words, "jane", app=app)
+        assert (none.exit_code, none.stdout) == (0, "")
+        assert "under this SECRET_KEY. The id is that of Hub" in none.stderr
     assert json.loads(run("sessions", "list", jane, "--json", app=app).stdout) == []
 
 

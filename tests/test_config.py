@@ -405,6 +405,10 @@ def test_a_number_too_long_to_be_written_is_refused_like_any_other(name: str) ->
     assert only_complaint(**{name: 10**5000}).startswith(f"{name} must be ")
 
 
+def test_a_key_of_digits_is_told_why_it_is_a_number() -> None:
+    assert "reads digits as a number; in the environment, put it in double quotes" in only_complaint(SECRET_KEY=4**60)
+
+
 def test_a_duration_is_refused_in_these_words() -> None:
     assert only_complaint(HUB_TIMEOUT="5s") == "HUB_TIMEOUT must be a number of seconds, got '5s'. Example: 5."
 
@@ -412,7 +416,8 @@ def test_a_duration_is_refused_in_these_words() -> None:
 @pytest.mark.parametrize("name", ["SECRET_KEY", "HUB_URL", "HUB_SERVICE_ID", "HUB_SERVICE_URL"])
 def test_what_is_required_is_missed(name: str) -> None:
     """S93: whether the configuration has no word about it, or None."""
-    advice = " On your own machine start with flask run --debug." if name == "HUB_SERVICE_URL" else ""
+    own = " Set it, or on your own machine export FLASK_DEBUG=1, in tests set TESTING to True."
+    advice = own if name == "HUB_SERVICE_URL" else ""
     expected = f"{name} is missing.{advice} Example: {SETTINGS[name].example}."
     assert complaints({key: value for key, value in GOOD.items() if key != name}) == [expected]
     assert only_complaint(**{name: None}) == expected

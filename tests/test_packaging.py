@@ -2,6 +2,8 @@
 
 import configparser
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,9 @@ def test_the_lower_bounds_leave_out_releases_with_known_holes(setup_cfg: configp
 def test_the_version_is_in_the_changelog(setup_cfg: configparser.ConfigParser) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## Version {setup_cfg['metadata']['version']}\n" in changelog
+
+
+def test_the_names_of_the_package_are_listed_before_they_are_used() -> None:
+    code = "import flask_hub_auth; print(sorted(set(flask_hub_auth.__all__) - set(dir(flask_hub_auth))))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"

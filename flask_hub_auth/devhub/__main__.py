@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import threading
@@ -12,25 +13,37 @@ from .serving import PortTaken, serve
 
 PORT = 8099
 
+ABOUT = """What is registered or changed there is lost at its end.
+
+People (the password is the name), and their groups; Developers and Administrators are in the group Staff:
+  admin    All Users, Administrators; a system administrator
+  jane     All Users, Developers
+  john     All Users
+  mallory  All Users; banned
+  guest    none"""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of a dev Hub, for any command that starts one."""
     flag = argparse.BooleanOptionalAction
     parser.add_argument("--port", type=int, default=PORT, help=f"port on loopback (default: {PORT}; 0: a free one)")
     parser.add_argument("--hub-path", default="/hub", metavar="PATH", help="where Hub is on its host (default: /hub)")
-    parser.add_argument("--service-id", default=SERVICE_ID, metavar="ID")
+    parser.add_argument("--service-id", default=SERVICE_ID, metavar="ID", help="id of the service")
     parser.add_argument("--service-secret", default=SERVICE_SECRET, metavar="SECRET", help="empty: a public client")
     parser.add_argument(
         "--redirect-uri", action="append", metavar="URI", help=f"repeatable; default: {' and '.join(REDIRECT_URIS)}"
     )
-    parser.add_argument("--trusted", action=flag, default=True, help="ask for no consent (--untrusted: ask)")
-    parser.add_argument("--untrusted", dest="trusted", action="store_false", help=argparse.SUPPRESS)
-    parser.add_argument("--token-life", type=_seconds, default=3600, metavar="SECONDS")
+    parser.add_argument("--trusted", action="store_true", default=True, help="ask nobody for consent (default)")
+    parser.add_argument(
+        "--untrusted", "--no-trusted", dest="trusted", action="store_false", help="ask people for their consent"
+    )
+    parser.add_argument("--token-life", type=_seconds, default=3600, metavar="SECONDS", help="default: 3600")
     parser.add_argument("--rotate", action="store_true", help="a new refresh token at each renewal")
     parser.add_argument("--guest", action=flag, default=True, help="whether the guest may come in")
     parser.add_argument("--secrets", action=flag, default=True, help="whether a new service gets a secret")
     parser.add_argument("--permissions", action=flag, default=True, help="whether Hub itself serves permissions")
-    parser.add_argument("--tokens", choices=("classic", "opaque"), default="classic")
+    tokens = "classic: signed, which HUB_BEARER 'signed' can check (default); opaque: as of recent Hubs"
+    parser.add_argument("--tokens", choices=("classic", "opaque"), default="classic", help=tokens)
 
 
 def _seconds(text: str) -> int:
@@ -57,9 +70,21 @@ def from_options(options: argparse.Namespace) -> DevHub:
     )
 
 
+def exports(hub: DevHub) -> list[str]:
+    """The settings of an application for this Hub, as a shell reads them."""
+    address = hub.service.redirect_uris[0].removesuffix("/authorized")
+    settings = {"URL": hub.url, "SERVICE_ID": hub.service_id, "SERVICE_SECRET": hub.service_secret}
+    settings |= {"SERVICE_URL": address} if address != hub.service.redirect_uris[0] else {}
+    return [f"export FLASK_HUB_{name}={shlex.quote(value)}" for name, value in settings.items() if value]
+
+
 def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM; 1 where the port is taken, 2 for wrong usage (from argparse)."""
-    parser = argparse.ArgumentParser(prog or "python -m flask_hub_auth.devhub", description="A Hub for development.")
+    parser = argparse.ArgumentParser(
+        prog or "python -m flask_hub_auth.devhub",
+        description=f"A Hub for development. {ABOUT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_options(parser)
     options = parser.parse_args(argv)
     try:
@@ -70,7 +95,7 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     hub = served.hub
     users = ", ".join(hub.people.users)
     line = f"Hub at {hub.url}, service {hub.service_id}, users (the password is the name): {users}. Ctrl-C ends it."
-    print(line, flush=True)
+    print("\n".join([line, *exports(hub)]), flush=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

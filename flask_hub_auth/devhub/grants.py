@@ -169,7 +169,8 @@ def _authorization_code(parameters: MultiDict[str, str], client: Client) -> dict
     value = _required(parameters, "code")
     redirect_uri = _required(parameters, "redirect_uri")
     code = hub.store.code(value)
-    client.authenticate(pkce=bool(code and code.grant.pkce))
+    # Of a code that nobody has Hub cannot know how it was asked for; a verifier says so.
+    client.authenticate(pkce=code.grant.pkce if code else "code_verifier" in parameters)
     client.must_be_allowed(client.service.auth_code_flow)
     if code is None:
         refuse("Unknown authorization code")

@@ -6,13 +6,13 @@ import typing as t
 from functools import partial
 from urllib.parse import urljoin, urlsplit
 
-from ..config import HUB_ID
+from ..config import HUB_ID, SETTINGS
 from ..errors import HubError, HubRefused
 from ..hub import HubOAuth
 from ..hub.openid import KEYS_PATH
 from ..model import Secret
 from .findings import Finding, found
-from .ground import Ground, Word, failure
+from .ground import VERIFIER, Ground, Word, failure
 
 OPENID: t.Final = {"openid", "profile", "email", "groups", "offline_access"}
 """Words of a scope that are no service (OpenID Connect)."""
@@ -23,19 +23,35 @@ _LOOPBACK: t.Final = ("localhost", "127.0.0.1")
 
 
 def own_token(ground: Ground, *, as_service: bool) -> tuple[Secret | None, list[Finding]]:
-    """The service's own token, if Hub gives it one; asking for it shows whether the secret is good.
+    """The service's own token, if Hub gives it one; asking for it shows whether the secret is good, or missing.
 
     :param as_service: whether the application calls others as itself, for which Hub must trust it
     """
     config = ground.config
     if config.service_secret is None:
-        return None, []
+        return None, _without_secret(ground)
     try:
         return ground.oauth().for_service((HUB_ID, config.service_id)).access_token, []
     except HubRefused as refusal:
         return None, list(_refused(refusal, config.service_id, as_service=as_service))
     except HubError as error:
         return None, [failure(error)]
+
+
+def _without_secret(ground: Ground) -> list[Finding]:
+    """Whether Hub takes this service for a public client, as it takes itself.
+
+    Who exchanges a code that nobody has is told so by Hub, if it may exchange one at all (RFC 6749 section 5.2).
+    """
+    try:
+        ground.oauth().exchange("hub-check", redirect_uri=ground.config.redirect_uri, verifier=VERIFIER)
+    except HubRefused as refusal:
+        if refusal.error != "invalid_client":
+            return []
+        return [found("secret-missing", "Hub has a secret for this service, and HUB_SERVICE_SECRET is not set.")]
+    except HubError as error:
+        return [failure(error)]
+    return []
 
 
 def _refused(refusal: HubRefused, service_id: str, *, as_service: bool) -> t.Iterator[Finding]:
@@ -114,9 +130,18 @@ def _redirect_uri(ground: Ground, token: Secret | None) -> Finding:
     for theirs in near:
         if kind := difference(ours, theirs):
             seen = f"Hub does not know {ours}; what it knows is {theirs}, which differs in its {kind}."
-            return found(f"redirect-uri-{kind}", seen, uri=ours)
+            return found(f"redirect-uri-{kind}", seen, uri=ours, other=_elsewhere(ground, kind))
     known = f" It knows: {', '.join(near[:5])}." if near else ""
-    return found("redirect-uri-unknown", f"Hub does not know {ours} as an address of this service.{known}", uri=ours)
+    seen = f"Hub does not know {ours} as an address of this service.{known}"
+    return found("redirect-uri-unknown", seen, uri=ours, other=_elsewhere(ground, "unknown"))
+
+
+def _elsewhere(ground: Ground, kind: str) -> str:
+    """The settings that could be changed instead; the path only where it is not the usual one."""
+    names = ["HUB_SERVICE_URL"] if kind != "slash" else []
+    if ground.config.redirect_path != SETTINGS["HUB_REDIRECT_PATH"].default:
+        names.append("HUB_REDIRECT_PATH")
+    return f", or change {' or '.join(names)}" if names else ""
 
 
 def _registered(ground: Ground, token: Secret) -> list[str] | None:

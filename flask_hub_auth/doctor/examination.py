@@ -61,9 +61,10 @@ def _settings(error: HubConfigError) -> t.Iterator[Finding]:
         code = "store-not-writable" if isinstance(error.__cause__, OSError) else "store-refused"
         yield found(code, str(error))
         return
-    keys = [line for line in str(error).splitlines() if line.startswith(KEYS)]
+    # What a key may look like is what there is to do.
+    keys = [line.partition(" Example: ")[0] for line in str(error).splitlines() if line.startswith(KEYS)]
     others = [line for line in str(error).splitlines() if not line.startswith(KEYS)]
     if keys:
-        yield found("secret-key-weak", " ".join(keys))
+        yield found("secret-key-weak", "\n".join(keys))
     if others:
-        yield found("setting-wrong", " ".join(others))
+        yield found("setting-wrong", "\n".join(others))

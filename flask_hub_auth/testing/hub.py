@@ -8,15 +8,20 @@ import typing as t
 from urllib.parse import urlsplit
 
 import requests
-from flask import current_app, has_app_context
+from flask import Request, Response, current_app, has_app_context
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.http import parse_cookie
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
+from .. import assembly
 from ..devhub import DevHub
+from ..devhub.people import User
+from ..devhub.sessions import COOKIE
 from ..hub import transport
 from ..model import HubToken, HubUser, Secret
 from ..sealing import encode
+from ..tokens.store import MemoryStore, Store
 from ..web.identity import SESSION_KEY
 from ..web.state import EXTENSION, HubState
 
@@ -24,6 +29,8 @@ if t.TYPE_CHECKING:
     import pytest
     from flask import Flask
     from flask.testing import FlaskClient
+
+    from ..config import HubConfig
 
 
 class HubInMemory(DevHub):
@@ -33,6 +40,7 @@ class HubInMemory(DevHub):
         # Asked at each call, so that a clock that a fixture moves is this Hub's too.
         super().__init__(clock=lambda: time.time(), **options)
         self._seeded: dict[str, list[str]] = {}
+        self._stores: dict[str, MemoryStore] = {}
 
     @property
     def settings(self) -> dict[str, t.Any]:
@@ -53,6 +61,34 @@ class HubInMemory(DevHub):
             return session
 
         monkeypatch.setattr(transport, "open_session", session_with_memory)
+
+    def spare_folders(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let applications that have not said where logins are kept leave nothing in their own instance folder."""
+        store_of = assembly.store_of
+
+        def kept(app: Flask, config: HubConfig) -> Store:
+            if config.cache is not None or app.instance_path != app.auto_find_instance_path():
+                return store_of(app, config)
+            # Made twice, an application finds its logins again, as it would in the folder.
+            return self._stores.setdefault(app.instance_path, MemoryStore())
+
+        monkeypatch.setattr(assembly, "store_of", kept)
+
+    def user(self, login: str) -> User:
+        """Raises KeyError that says what to do where nobody has this login."""
+        if login not in self.people.users:
+            raise KeyError(f"nobody at the dev Hub is called {login!r}; make one: dev_hub.add_user({login!r})")
+        return super().user(login)
+
+    def browser_of(self, login: str) -> Client:
+        """A browser where this person has signed in at Hub, which is no call of an application."""
+        user, client, response = self.user(login), Client(self.app), Response()
+        with self.lock:
+            request = Request(EnvironBuilder(base_url=self.url).get_environ())
+            self.sessions.begin(request, response, user, remember=False)
+        cookie = parse_cookie(response.headers["Set-Cookie"])
+        client.set_cookie(COOKIE, cookie[COOKIE], domain=urlsplit(self.url).hostname or "", path=self.path)
+        return client
 
     def sign_in(
         self, client: FlaskClient, login: str, groups: t.Sequence[str] | None = None, authenticated_at: float = 0

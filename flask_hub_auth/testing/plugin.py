@@ -46,7 +46,8 @@ def hub_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def dev_hub(monkeypatch: pytest.MonkeyPatch) -> HubInMemory:
     """A Hub of this test's own, in memory. Every ``HubAuth`` that is made while it is there speaks to it.
 
-    ``dev_hub.settings`` are the settings of an application for it. ``dev_hub.calls``, ``.fail(...)``, ``.mend()``,
+    ``dev_hub.settings`` are the settings of an application for it; where ``HUB_CACHE`` is not set and the instance
+    folder is the usual one, logins are kept in memory instead. ``dev_hub.calls``, ``.fail(...)``, ``.mend()``,
     ``.expire()``, ``.revoke(login)``, ``.update_user(login, ...)``, ``.sign_out(login)``, ``.rotate_id_token_key()``
     and ``.change(option=...)`` are what its control interface does.
     """
@@ -54,12 +55,16 @@ def dev_hub(monkeypatch: pytest.MonkeyPatch) -> HubInMemory:
 
     hub = HubInMemory()
     hub.take_calls(monkeypatch)
+    hub.spare_folders(monkeypatch)
     return hub
 
 
 @pytest.fixture
 def hub_browser(dev_hub: HubInMemory) -> Callable[[Flask], Browser]:
-    """Makes a browser for an application and the dev Hub: ``hub_browser(app).get("/path", as_="jane")``."""
+    """Makes a browser for an application and the dev Hub: ``hub_browser(app).get("/path", as_="jane")``.
+
+    ``as_`` has that person signed in at Hub before the page is opened, whatever guards it.
+    """
     from .browser import Browser
 
     return lambda app: Browser(app, dev_hub)

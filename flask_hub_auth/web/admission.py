@@ -6,7 +6,7 @@ import typing as t
 
 from flask import Response, request
 
-from ..errors import AccessDenied, InputNotSent, LoginRequired, StepUpRequired
+from ..errors import AccessDenied, InputNotSent, LoginRequired, StepUpRequired, TokenRequired
 from ..model import HubUser, Identity
 from ..pages import PAGES, prefers_html
 from ..tokens import times
@@ -67,7 +67,7 @@ def check_bearer() -> Response | None:
     request.environ[ONLY_BEARER] = True
     who = identity() if presented_token(request) is not None else Identity()
     if who.bearer is None:
-        raise LoginRequired("No token is presented.")
+        raise TokenRequired("No token is presented in Authorization: Bearer, and nothing else counts here.")
     _check_caller(who)
     return None
 
@@ -90,7 +90,7 @@ def check_groups(names: t.Sequence[str]) -> Response | None:
             return _ask_to_sign_in()
         user = login.user
     if user.groups.isdisjoint(names):
-        _deny(who, tuple(names))
+        _deny(who, tuple(names), "group")
     return None
 
 
@@ -103,7 +103,7 @@ def check_permission(key: str, project: str | None) -> Response | None:
     if answer is not None:
         return answer
     if not current_hub_permissions.allows(key, project):
-        _deny(identity(), (key,))
+        _deny(identity(), (key,), "permission")
     return None
 
 
@@ -116,10 +116,10 @@ def _check_caller(who: Identity) -> None:
         raise AccessDenied(f"The user {who.user.id} may not sign in.", hub_code="HUB-113", bearer=True)
 
 
-def _deny(who: Identity, needed: tuple[str, ...]) -> t.NoReturn:
+def _deny(who: Identity, needed: tuple[str, ...], kind: str) -> t.NoReturn:
     hub_access_denied.send(application(), user=who.user, needed=needed)
-    message = f"The user {who.user.id} lacks what is needed: {', '.join(needed)}."
-    raise AccessDenied(message, needed=needed, bearer=who.bearer is not None)
+    message = f"The user {who.user.id} lacks what is needed, the {kind} {' or '.join(needed)}."
+    raise AccessDenied(message, needed=needed, kind=kind, bearer=who.bearer is not None)
 
 
 def _ask_to_sign_in(asked: Asked = AS_USUAL, problem: LoginRequired | None = None) -> Response:

@@ -38,17 +38,21 @@ class AppPages:
         ours = (request.endpoint or "").startswith("hub_auth.")
         next = problem.return_to or here(request, self.config)
         login_url = switch_url = None
-        if problem.code == 403:
+        again_url = here(request, self.config) if problem.code in (502, 503) else None
+        if request.endpoint == "hub_auth.logout":
+            # Whoever wants to leave is not to sign in; the page there has the button.
+            again_url = site_path(self.config.logout_path, self.config)
+        elif problem.code == 403 and not problem.again:
             # Hub would take the same account again by itself.
             switch_url = login_address(next, self.config, switch="1")
-        elif ours or problem.code in (400, 401):
+        elif ours or problem.again or problem.code in (400, 401):
             login_url = self.login_url(problem)
         return render_template(
             "hub_auth/page.html",
             problem=problem,
             login_url=login_url,
             switch_url=switch_url,
-            again_url=here(request, self.config) if problem.code in (502, 503) else None,
+            again_url=again_url,
             home_url=site_path(self.config.after_logout, self.config),
         )
 

@@ -27,6 +27,7 @@ from .pending import Pending
 from .state import state
 
 WORDS: t.Final = ("state", "code", "iss", "error", "error_description", "error_uri")
+NO_SECRET: t.Final = "HUB_SERVICE_SECRET is not set, and this service is no public client."
 ROUNDED: t.Final = 2
 """Seconds by which a span may seem longer than it was: all times are whole seconds."""
 SILENT_REFUSALS: t.Final = (
@@ -97,6 +98,10 @@ def _exchanged(code: str, pending: Pending) -> HubToken:
         return hub.oauth.exchange(code, redirect_uri=hub.config.redirect_uri, verifier=pending.verifier)
     except TokenRejected as refused:
         raise LoginFailed(f"Hub refuses the code: {refused.description}", hub_code="HUB-101") from None
+    except HubRefused as refused:
+        if refused.error == "invalid_client" and hub.config.service_secret is None:
+            raise HubRefused(refused.error, refused.description, advice=NO_SECRET) from None
+        raise
 
 
 def _read_user(token: HubToken) -> HubUser:

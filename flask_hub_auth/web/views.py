@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 from urllib.parse import urlsplit
 
@@ -19,6 +20,20 @@ from .state import patience, state
 
 if t.TYPE_CHECKING:
     from ..config import HubConfig
+
+
+class NotSignedOut(LoginFailed):
+    """A form that does not show that a page of this site has sent it."""
+
+    title = "You were not signed out"
+    sentence = (
+        "The form that was sent does not show that it comes from this site, or its page was open for too long. Go back,"
+        " load the page again, and sign out there."
+    )
+
+    def log_level(self) -> int:
+        """Who writes such a form should see why it does nothing without turning the log up."""
+        return logging.WARNING
 
 
 def blueprint(config: HubConfig) -> Blueprint:
@@ -66,7 +81,8 @@ def logout() -> Response | tuple[str, dict[str, str]]:
         form = {"action": site_path(config.logout_path, config), "csrf_token": csrf_token(), "problem": None}
         return render_template("hub_auth/logout.html", **form), _form_headers(config)
     if not _is_own_form():
-        raise LoginFailed("A sign-out must come from this site: send csrf_token, see hub_csrf_token().")
+        what = "is not the one of this login" if "csrf_token" in request.form else "is missing"
+        raise NotSignedOut(f"The form field csrf_token {what}; in a template: {{{{ hub_csrf_token() }}}}")
     return leave(safe_address(request.form.get("next"), config))
 
 

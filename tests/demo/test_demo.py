@@ -99,6 +99,29 @@ def test_who_may_not_sign_in_is_told_so_and_can_be_somebody_else(browser: Browse
     assert page.status_code == 403
     assert code in page.text
     assert 'href="/switch?next=/me"' in page.text
+    assert "Let Hub ask again" not in page.text, "it asks nobody"
+    assert 'href="/login?next=/me">Sign in<' in page.text
+
+
+def test_somebody_else_at_the_vault_is_sent_back_for_the_right_password(browser: Browser, hub_clock: Clock) -> None:
+    browser.get("/me", as_="jane")
+    browser._person = "john"
+    page = browser.get("/vault")
+    assert page.status_code == 403
+    assert 'href="/login?next=/vault&amp;again=1">Enter your own password<' in page.text
+    assert "Sign in as somebody else" not in page.text
+    assert "Jane Doe" in page.text, "who still is signed in"
+
+
+def test_a_page_about_an_outage_asks_nobody_who_is_there(
+    browser: Browser, dev_hub: HubInMemory, hub_clock: Clock
+) -> None:
+    browser.get("/me", as_="jane")
+    dev_hub.fail("*", status=503)
+    hub_clock.advance(400)
+    page = browser.get("/me")
+    assert page.status_code == 503
+    assert not re.search(">Sign (in|out)<", page.text)
 
 
 def test_a_refusal_is_kind_names_the_group_and_offers_a_way_on(browser: Browser) -> None:
@@ -210,7 +233,7 @@ def test_the_panel_names_state_and_challenge_and_keeps_their_values_to_itself(br
 # The panel
 
 
-def test_the_panel_shows_the_way_in(browser: Browser, dev_hub: HubInMemory) -> None:
+def test_the_panel_shows_the_way_in(browser: Browser, dev_hub: HubInMemory, hub_clock: Clock) -> None:
     browser.get("/me?x=1", as_="jane")
     page = browser.get("/panel")
     seen = words(page)
@@ -220,6 +243,9 @@ def test_the_panel_shows_the_way_in(browser: Browser, dev_hub: HubInMemory) -> N
     assert "POST /api/rest/oauth2/token, grant authorization_code, answered with 200" in seen
     assert "GET /api/rest/users/me, answered with 200" in seen
     assert "Then you went to /me." in seen
+    assert "This is the end of the first token." in seen
+    hub_clock.advance(61)
+    assert "That was the end of the first token." in words(browser.get("/panel"))
 
 
 def test_the_panel_shows_a_renewal_in_the_request_that_made_it(browser: Browser, hub_clock: Clock) -> None:
@@ -338,6 +364,19 @@ def test_after_signing_out_a_form_and_a_script_still_get_401(browser: Browser) -
     assert browser.post("/note", data={"text": "milk"}).status_code == 401
     script = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
     assert browser.get("/me", headers=script).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [("none", "Hub still knows this browser. The button below asks"), ("required", "Hub will ask for the password")],
+)
+def test_who_has_signed_out_reads_whether_hub_still_knows_them(
+    way: str, told: str, make_demo: Callable[..., Flask], hub_browser: MakeBrowser
+) -> None:
+    browser = hub_browser(make_demo(HUB_LOGOUT_FROM_HUB=way))
+    browser.get("/me", as_="jane")
+    browser._app_client.post("/logout", headers={"Sec-Fetch-Site": "same-origin"}, base_url=HOME)
+    assert told in words(browser.get("/"))
 
 
 def test_signing_in_again_asks_for_the_password(browser: Browser, stranger: Client) -> None:

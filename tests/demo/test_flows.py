@@ -297,7 +297,7 @@ def test_refusing_ends_on_a_kind_page(browser: Browser, dev_hub: HubInMemory) ->
     dev_hub.service.trusted = False
     page = answer_consent(browser, browser.get("/issues", as_="jane"), "refuse")
     assert page.status_code == 403
-    assert "Either you have not allowed it there, or your account may not come in." in words(page)
+    assert "it was refused, or the account is banned. Nothing has changed here." in words(page)
     assert '<a class="button" href="/login?next=/issues">Let Hub ask again</a>' in page.text
 
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from demo_app.__main__ import WrongLife, token_life
-from demo_app.serving import PORTS, CannotServe, secret_key, start
+from demo_app.serving import PORTS, CannotServe, WrongValue, secret_key, start, untrusted
 from flask_hub_auth import HubConfigError
 from flask_hub_auth.devhub import DevHub, Served, serve
 
@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -
 
 
 def test_an_untrusted_demo_lets_hub_ask(tmp_path: Path) -> None:
-    for value, trusted in (("1", False), ("0", True)):
+    for value, trusted in (("1", False), ("0", True), ("false", True)):
         ending, line = start({"DEMO_UNTRUSTED": value}, token_life=60, instance=tmp_path)
         with ending, requests.Session() as visitor:
             assert ("Allow Demo?" in sign_in(visitor, address_in(line)).text) == (not trusted)
@@ -269,12 +269,28 @@ def test_a_token_life_is_a_whole_number_of_seconds() -> None:
     assert token_life("1") == 1
 
 
+def test_whether_hub_asks_is_said_in_words_that_are_known() -> None:
+    assert [text for text in ("", "0", "false", "1", "true", "True") if untrusted(text)] == ["1", "true", "True"]
+    for text in ("no", "yes", "2", " 1"):
+        with pytest.raises(WrongValue, match=r"^DEMO_UNTRUSTED must be 1, 0, true or false, got "):
+            untrusted(text)
+
+
 def test_wrong_settings_end_it_with_2_and_no_traceback() -> None:
     for answer in (run(DEMO_TOKEN_LIFE="soon"), run(FLASK_HUB_URL="ftp://hub"), run("--port")):
         assert answer.returncode == 2
         assert answer.stdout == ""
         assert "Traceback" not in answer.stderr
-    assert run(DEMO_TOKEN_LIFE="soon").stderr.count("\n") == 1
+    for answer in (run(DEMO_TOKEN_LIFE="soon"), run(DEMO_UNTRUSTED="no")):
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+
+
+def test_what_is_left_in_the_environment_is_named_as_the_cause() -> None:
+    """A secret that was exported for a script makes the demo look for a Hub that is there already."""
+    last = run(FLASK_HUB_SERVICE_SECRET="s").stderr.splitlines()[-1]
+    assert last == (
+        "FLASK_HUB_SERVICE_SECRET is set, so there is no Hub of its own; for that: unset FLASK_HUB_SERVICE_SECRET"
+    )
 
 
 def test_all_problems_of_the_settings_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +310,8 @@ def test_with_a_real_hub_it_listens_where_the_service_is(real_hub: Served) -> No
     with running(**settings_for(real_hub, port)) as (demo, line), requests.Session() as visitor:
         assert address_in(line) == f"http://localhost:{port}"
         assert real_hub.url in line
+        assert "FLASK_HUB_URL is set, so there is no Hub of its own; for that: unset FLASK_HUB_URL FLASK_HUB_S" in line
+        assert "Nobody listens" not in line
         assert "jane" not in line
         page = sign_in(visitor, address_in(line))
         assert page.url == f"http://localhost:{port}/me"
@@ -311,6 +329,24 @@ def test_with_a_real_hub_a_taken_port_ends_it(real_hub: Served) -> None:
     assert answer.stdout == ""
     assert answer.stderr.startswith(f"Port {port} of HUB_SERVICE_URL http://localhost:{port} cannot be used: ")
     assert answer.stderr.count("\n") == 1
+
+
+def test_with_a_real_hub_that_is_away_it_says_so(real_hub: Served) -> None:
+    away = f"http://localhost:{free_port()}/hub"
+    with running(**{**settings_for(real_hub, free_port()), "FLASK_HUB_URL": away}) as (_, line):
+        assert f"Nobody listens at {away}." in line
+
+
+def test_a_taken_port_that_nobody_has_set_is_not_blamed_on_a_setting(
+    real_hub: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with listener("127.0.0.1") as port:
+        monkeypatch.setattr("flask_hub_auth.config.DEVELOPMENT_URL", f"http://localhost:{port}")
+        environ = {name: value for name, value in settings_for(real_hub, port).items() if "SERVICE_URL" not in name}
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(CannotServe, match=rf"^Port {port} \(FLASK_HUB_SERVICE_URL is not set\) cannot be used: "):
+            start(environ, token_life=60, instance=tmp_path)
 
 
 def test_with_a_real_hub_it_can_live_below_a_path(

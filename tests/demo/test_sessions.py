@@ -45,7 +45,7 @@ def listed(browser: Browser) -> int:
 def test_who_is_signed_in_once_is_told_so_and_finds_no_button_for_others(sign_in: Callable[..., Browser]) -> None:
     browser = sign_in()
     page = browser.get("/sessions")
-    assert "This browser this one Signed in " in words(page)
+    assert "This browser Signed in " in words(page)
     assert "You are signed in nowhere else." in words(page)
     assert "End all others" not in page.text
     assert listed(browser) == 1
@@ -97,7 +97,7 @@ def test_whose_login_was_ended_elsewhere_is_told_so_and_asked_for_the_password(
     browser.post("/sessions")
     page = other.get(path)
     assert page.request.path == "/"
-    assert "You were signed out from another browser. Hub will ask for the password" in words(page)
+    assert "You were signed out from another browser. Hub still knows this browser." in words(page)
     assert 'href="/switch?next=' in page.text
     assert "Jane" not in page.text
     assert listed(browser) == 1

@@ -41,6 +41,10 @@ def test_somebody_who_is_signed_in_is_greeted_by_name(browser: Browser) -> None:
     assert "Welcome, Jane Doe" in browser.get("/welcome").text
 
 
+def test_whom_hub_knows_is_greeted_at_the_first_visit(browser: Browser) -> None:
+    assert "It asked you for nothing." in browser.get("/welcome", as_="jane").text
+
+
 @pytest.mark.parametrize("minutes", [0, 10])
 def test_somebody_who_signed_out_is_not_looked_up_at_hub(
     minutes: int, browser: Browser, dev_hub: HubInMemory, hub_clock: Clock

@@ -31,7 +31,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_is_in_one_line_and_ends_cleanly(number: signal.Signals) -> None:
+def test_it_says_where_it_is_with_what_an_application_needs_and_ends_cleanly(number: signal.Signals) -> None:
     with running() as (process, line):
         url = re.search(r"http://localhost:\d+/hub", line)
         assert url
@@ -39,9 +39,31 @@ def test_it_says_where_it_is_in_one_line_and_ends_cleanly(number: signal.Signals
         for login in ("admin", "jane", "john", "mallory", "guest"):
             assert login in line
         assert requests.get(f"{url[0]}/api/rest/settings/public", timeout=3).status_code == 200
+        assert process.stdout
+        assert [process.stdout.readline() for _ in range(4)] == [
+            f"export FLASK_HUB_URL={url[0]}\n",
+            "export FLASK_HUB_SERVICE_ID=98071167-004c-4ddf-ba37-5d4599fdf319\n",
+            "export FLASK_HUB_SERVICE_SECRET=eAUyKgVfhSbV\n",
+            "export FLASK_HUB_SERVICE_URL=http://localhost:5000\n",
+        ]
         process.send_signal(number)
         out, err = process.communicate(timeout=5)
         assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_its_help_says_who_is_there_and_what_each_option_does() -> None:
+    told = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=10, check=True).stdout
+    hub = DevHub()
+    for login, user in hub.people.users.items():
+        groups = ", ".join(group.name for group in hub.people.groups.values() if group.name in user_groups(hub, login))
+        assert re.search(rf"^  {login} +{groups or 'none'}", told, re.MULTILINE), (login, user)
+    assert "lost at its end" in told
+    options = re.split(r"\n  (?=-)", told.partition("options:")[2])[1:]
+    assert all(len(re.split(r"\s{2,}", option.strip(), maxsplit=1)) == 2 for option in options), options
+
+
+def user_groups(hub: DevHub, login: str) -> list[str]:
+    return [str(getattr(group, "name", group)) for group in hub.user(login).groups]
 
 
 def test_its_options_are_heard() -> None:

@@ -86,6 +86,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     "Hub says 503": (fault("*", status=503), {}, "hub-failing"),
     "Hub says 429": (fault("*", status=429), {}, "hub-failing"),
     "Hub says 503 to who wants a token": (fault(TOKEN, status=503), {}, "hub-failing"),
+    "Hub says 503 to a public client": (fault(TOKEN, status=503), {"HUB_SERVICE_SECRET": None}, "hub-failing"),
     "Hub ends connections": (fault("*", transport="reset"), {}, "hub-broken-off"),
     "Hub hangs": (fault("*", transport="hang"), {"HUB_TIMEOUT": 0.5}, "hub-silent"),
     "Hub drips": (fault("*", transport="drip"), {"HUB_TIMEOUT": 0.5}, "hub-silent"),
@@ -104,6 +105,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
         {"HUB_SERVICE_SECRET": "not-the-s3cret"},
         "secret-wrong",
     ),
+    "no secret, and Hub has one": (None, {"HUB_SERVICE_SECRET": None}, "secret-missing"),
     "a secret that is out of reach": (None, {"HUB_SERVICE_SECRET": fail_to_read}, "secret-unreadable"),
     "a Hub that gives no tokens so": (
         fault(TOKEN, status=400, body='{"error": "unsupported_grant_type"}'),
@@ -312,6 +314,37 @@ def test_the_near_miss_of_a_redirect_uri_is_told(clinic: Clinic) -> None:
     assert f"{SITE}/elsewhere, https://app.example/" in finding["seen"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "redirect_uri", "do"),
+    [
+        ({}, f"{SITE}/authorized/", f"In Hub, register {SITE}/authorized to the letter."),
+        ({}, f"{SITE}/x", f"In Hub, register {SITE}/authorized to the letter, or change HUB_SERVICE_URL."),
+        (
+            {"HUB_REDIRECT_PATH": "/back"},
+            f"{SITE}/back/",
+            f"In Hub, register {SITE}/back to the letter, or change HUB_REDIRECT_PATH.",
+        ),
+        (
+            {"HUB_REDIRECT_PATH": "/back"},
+            f"{SITE}/authorized",
+            f"In Hub, register {SITE}/back to the letter, or change HUB_SERVICE_URL or HUB_REDIRECT_PATH.",
+        ),
+    ],
+)
+def test_what_could_be_changed_instead_of_a_registration_is_named(
+    settings: dict[str, str], redirect_uri: str, do: str, clinic: Clinic
+) -> None:
+    clinic.service(redirectUris=[redirect_uri])
+    assert [each["do"] for each in clinic.check(**settings)] == [do]
+
+
+def test_each_wrong_setting_has_a_line_of_its_own_and_a_command_is_told_once(clinic: Clinic) -> None:
+    answer = clinic.run("check", SECRET_KEY="dev", HUB_TIMEOUT="5s", HUB_BEARER="some")
+    assert answer.stdout.count("token_hex") == 1
+    lines = answer.stdout.splitlines()
+    assert [line[:18] for line in lines if line.startswith("  HUB_")] == ["  HUB_TIMEOUT must", "  HUB_BEARER must "]
+
+
 def test_two_causes_are_two_findings(clinic: Clinic) -> None:
     clinic.change(clock_skew=300)
     found = clinic.codes(HUB_SERVICE_SECRET="not-the-s3cret", HUB_SERVICE_URL="http://localhost:5001")
@@ -387,8 +420,9 @@ def test_a_youtrack_that_keeps_its_permissions_itself_is_named(clinic: Clinic) -
             assert clinic.codes(HUB_SERVICES=services(site, permissions="own")) == []
 
 
-def test_a_public_client_is_not_asked_for_a_secret(clinic: Clinic) -> None:
-    clinic.service(secret=None, trusted=False)
+@pytest.mark.parametrize("fields", [{"secret": None}, {"secret": None, "trusted": False}, {"trusted": False}])
+def test_a_service_that_may_leave_its_secret_out_is_not_asked_for_one(fields: dict[str, Any], clinic: Clinic) -> None:
+    clinic.service(**fields)
     assert clinic.codes(HUB_SERVICE_SECRET=None) == []
 
 

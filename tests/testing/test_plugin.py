@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask, request
 
-from flask_hub_auth import HubAuth, current_hub_user, hub_group_required, hub_login_required
+from flask_hub_auth import HubAuth, current_hub_user, hub_group_required, hub_login_optional, hub_login_required
 from flask_hub_auth.testing.browser import Browser
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
@@ -170,8 +171,58 @@ def test_another_person_at_the_same_browser_signs_in_over_the_first(app: Flask, 
     assert browser.get("/developers", as_="jane").text == "developer jane"
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_person_is_known_on_a_page_that_asks_nobody(app: Flask, hub_browser: OpenBrowser, was_there: bool) -> None:
+    app.add_url_rule("/welcome", "welcome", hub_login_optional(lambda: current_hub_user.login or "stranger"))
+    browser = hub_browser(app)
+    if was_there:
+        assert browser.get("/welcome").text == "stranger"
+    assert browser.get("/welcome", as_="jane").text == "jane"
+    assert browser.get("/welcome").text == "jane"
+
+
+def test_a_person_at_a_browser_types_the_password_where_it_is_asked_for(
+    app: Flask, hub_browser: OpenBrowser, hub_clock: Clock
+) -> None:
+    app.add_url_rule("/vault", "vault", hub_login_required(max_age=60)(lambda: current_hub_user.login))
+    browser = hub_browser(app)
+    assert browser.get("/vault", as_="jane").text == "jane"
+    hub_clock.advance(62)
+    assert browser.get("/vault").text == "jane"
+
+
+def test_signing_in_at_hub_is_no_call_of_the_application_and_meets_no_fault(
+    app: Flask, hub_browser: OpenBrowser, dev_hub: HubInMemory
+) -> None:
+    dev_hub.fail("*", transport="refuse")
+    assert hub_browser(app).get("/", as_="jane").text == "nobody"
+    assert dev_hub.calls == []
+
+
+def test_an_application_leaves_no_login_in_its_own_instance_folder(
+    dev_hub: HubInMemory, hub_browser: OpenBrowser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But where a test says where they are kept, they are kept there."""
+    (tmp_path / "shop.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def made(**more: Any) -> Flask:
+        app = Flask("shop", **more)
+        app.config.update(TESTING=True, SECRET_KEY=KEY, **dev_hub.settings)
+        HubAuth(app)
+        app.add_url_rule("/private", "private", hub_login_required(lambda: current_hub_user.login))
+        return app
+
+    app = made()
+    assert hub_browser(app).get("/private", as_="jane").text == "jane"
+    assert app.instance_path == str(tmp_path / "instance")
+    assert not (tmp_path / "instance").exists()
+    made(instance_path=str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "hub-logins").is_dir()
+
+
 def test_a_person_who_is_not_at_the_dev_hub_is_named(app: Flask, hub_browser: OpenBrowser) -> None:
-    with pytest.raises(AssertionError, match="'nemo'"):
+    with pytest.raises(KeyError, match=r"make one: dev_hub.add_user\('nemo'\)"):
         hub_browser(app).get("/private", as_="nemo")
 
 
@@ -238,7 +289,7 @@ def test_the_login_of_a_fixture_is_renewed_and_ends_like_any_other(
 
 
 def test_a_login_of_nobody_is_told(app: Flask, hub_login: SignIn) -> None:
-    with pytest.raises(KeyError, match="nemo"):
+    with pytest.raises(KeyError, match=r"make one: dev_hub.add_user\('nemo'\)"):
         hub_login(app.test_client(), "nemo")
 
 

@@ -21,6 +21,7 @@ from flask_hub_auth import (
     hub_access_denied,
     hub_group_required,
     hub_login_required,
+    hub_permission_required,
     hub_public,
 )
 from flask_hub_auth.testing.hub import HubInMemory
@@ -283,7 +284,7 @@ def test_who_is_in_none_of_the_groups_is_told_which_would_open(
     visitor.sign_in(as_="john")
     page = visitor.open("/developers")
     assert page.status_code == 403
-    assert "Developers" in page.text
+    assert "Needed: the group Developers." in page.text
     assert "HUB-403" in page.text
     assert page.headers["Cache-Control"] == "no-store"
     script = visitor.open("/developers", headers=SCRIPT)
@@ -333,6 +334,15 @@ def test_who_leaves_the_login_groups_is_signed_out(
     dev_hub.update_user("jane", groups=["All Users"])
     hub_clock.advance(301)
     assert visitor.open("/private", headers=SCRIPT).status_code == 401
+
+
+def test_who_lacks_a_permission_is_told_that_it_is_one(app: Flask, visit: Visit) -> None:
+    add_page(app, "/reports", "reports", hub_permission_required("demo.read-report"))
+    add_page(app, "/either", "either", hub_group_required("Readers", "Writers"))
+    visitor = visit(app)
+    visitor.sign_in("/login")
+    assert "Needed: the permission demo.read-report." in visitor.open("/reports").text
+    assert "Needed: the group Readers or Writers." in visitor.open("/either").text
 
 
 def test_a_view_can_deny_by_itself(app: Flask, visit: Visit) -> None:

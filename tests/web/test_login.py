@@ -742,6 +742,17 @@ def test_a_broken_hub_at_the_callback_is_said_and_the_next_try_works(visitor: Vi
     assert visitor.who() == "jane"
 
 
+def test_a_secret_that_nobody_has_set_is_named_in_the_log(
+    make_site: MakeSite, visit: Visit, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = visit(make_site(HUB_SERVICE_SECRET=None))
+    assert code_on(visitor.sign_in().text) == "HUB-203"
+    assert "invalid_client: Authorization header was not passed. HUB_SERVICE_SECRET is not set" in caplog.text
+    wrong = visit(make_site(HUB_SERVICE_SECRET="wrong"))
+    assert code_on(wrong.sign_in().text) == "HUB-203"
+    assert caplog.text.count("is not set") == 1
+
+
 def test_the_same_person_on_another_browser_is_another_login(visitor: Visitor, visit: Visit) -> None:
     other = visit(visitor.app)
     visitor.sign_in()

@@ -143,6 +143,12 @@ def test_a_protected_blueprint_is_behind_a_login(app: Flask) -> None:
         assert (client.get(f"/{endpoint.replace('.', '/')}").status_code == 401) is (guard == "login")
 
 
+def test_an_application_without_hubauth_is_told_so() -> None:
+    answer = routes(Flask("bare"))
+    assert "'bare' has no HubAuth" in answer.stderr
+    assert answer.exit_code == 0
+
+
 def test_nothing_is_unclassified_where_everything_is_protected(dev_hub: Any) -> None:
     app = plain_app(dev_hub, HUB_PROTECT_ALL=True)
     HubAuth(app)

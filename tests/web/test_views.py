@@ -101,6 +101,28 @@ def test_the_button_on_the_page_signs_out_also_without_any_header(visitor: Visit
     assert visitor.who() == "nobody"
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({}, "csrf_token is missing; in a template: {{ hub_csrf_token() }}"),
+        ({"csrf_token": "A" * 43}, "csrf_token is not the one of this login"),
+    ],
+)
+def test_a_form_without_its_token_is_told_to_the_developer_and_offers_the_button(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, form: dict[str, str], told: str
+) -> None:
+    """S51."""
+    visitor.sign_in()
+    answer = visitor.open("/logout", "POST", data=form, headers={"Accept": "text/html"})
+    assert answer.status_code == 400
+    assert "You were not signed out" in answer.text
+    assert 'href="/logout">Try again<' in answer.text
+    assert "Sign in again" not in answer.text
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert told in record.getMessage()
+    assert visitor.who() == "jane"
+
+
 def test_the_token_of_the_form_is_another_one_for_every_login(visitor: Visitor) -> None:
     """S51."""
     tokens = set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,6 +103,16 @@ def asked_at_hub(walker: Walker) -> list[dict[str, str]]:
 
 def ban_guest(hub: HubInMemory) -> None:
     hub.update_user("guest", banned=True)
+
+
+def test_a_browser_at_an_address_for_tokens_is_told_that_a_sign_in_does_not_count(walk: Walk) -> None:
+    walker = walk()
+    walker.sign_in("/private")
+    answer = walker.open("/api")
+    assert answer.status_code == 401
+    assert "takes a token in Authorization: Bearer, not a browser&#39;s sign-in" in answer.text
+    assert "Sign in again" not in answer.text
+    assert "not signed in" not in answer.text
 
 
 # In silence
@@ -315,6 +327,8 @@ def test_another_person_at_the_step_up_is_refused_and_nothing_changes(walk: Walk
     assert walker.walk("/private").text == "private jane"
     assert walker.open("/vault").status_code == 302, "the vault stays closed"
     assert (walker.logins(), said) == (1, [])
+    (link,) = re.findall(r'href="([^"]+)">Enter your own password<', page.text)
+    assert walker.answer_form(walker.walk(unescape(link)), "jane").text == "gold"
 
 
 @pytest.fixture
