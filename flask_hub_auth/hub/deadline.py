@@ -1,6 +1,6 @@
 """Connections that keep to a deadline: whatever the other side does, a call is over when its time is.
 
-Several calls that somebody waits for have a time together, :func:`within` which all of them are over.
+Several calls that somebody waits for have a time together: see :func:`within`.
 The timeouts of sockets and of requests count from the last byte, so a server that sends one byte a second holds a call
 for ever. Here every read and write of a call gets what is left of the call's own time.
 """
@@ -41,10 +41,14 @@ class Call:
 
 @dataclass(slots=True)
 class Patience:
-    """How long somebody waits: until when (of `time.monotonic`), and how many seconds calls have taken of it."""
+    """Seconds that somebody waits for calls to Hub, and how many these have taken. Waiting for a lock is no call."""
 
-    until: float
+    seconds: float
     spent: float = 0.0
+
+    @property
+    def left(self) -> float:
+        return self.seconds - self.spent
 
 
 _patience: ContextVar[Patience | None] = ContextVar("flask_hub_auth.hub.patience", default=None)
@@ -53,8 +57,8 @@ _patience: ContextVar[Patience | None] = ContextVar("flask_hub_auth.hub.patience
 @contextmanager
 def within(seconds: float) -> t.Iterator[Patience]:
     """All calls to Hub in the block together take so long at most, and no longer than a block around this one says."""
-    outer, until = _patience.get(), time.monotonic() + seconds
-    patience = Patience(min(until, outer.until) if outer else until)
+    outer = _patience.get()
+    patience = Patience(min(seconds, outer.left) if outer else seconds)
     reset = _patience.set(patience)
     try:
         yield patience
@@ -68,7 +72,7 @@ def within(seconds: float) -> t.Iterator[Patience]:
 def call_of(seconds: float) -> t.Iterator[Call]:
     """One call, of so many seconds or of what is left where somebody waits."""
     patience, began = _patience.get(), time.monotonic()
-    call = Call(min(began + seconds, patience.until) if patience else began + seconds)
+    call = Call(began + min(seconds, time_left()))
     reset = current.set(call)
     try:
         yield call
@@ -79,9 +83,9 @@ def call_of(seconds: float) -> t.Iterator[Call]:
 
 
 def time_left() -> float:
-    """Seconds that whoever waits still has."""
+    """Seconds that whoever waits still has for calls."""
     patience = _patience.get()
-    return patience.until - time.monotonic() if patience else float("inf")
+    return patience.left if patience else float("inf")
 
 
 current: ContextVar[Call] = ContextVar("flask_hub_auth.hub.call")

@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
 LONGEST: t.Final = 2048
 MOUNTED: t.Final = "flask_hub_auth.mounted"
 """Key of the WSGI environment that marks a request for an application mounted beside this one."""
+MARK: t.Final = "hub_asked"
+"""Parameter of an address by which an optional page knows that Hub was asked, where no cookie says it."""
 _ASCII: t.Final = "".join(chr(code) for code in range(0x21, 0x7F))  # kept as it is, byte for byte
 _QUERY: t.Final = _ASCII.replace("\\", "")  # in a query, browsers send a backslash as it is; in a path it is a slash
 _FORBIDDEN: t.Final = frozenset({0x5C, 0x20, 0x7F, 0xA0, 0x2028, 0x2029, 0xFEFF, *range(0x20), *range(0x80, 0xA0)})
@@ -51,10 +53,16 @@ def here(request: Request, config: HubConfig) -> str | None:
     if request.method != "GET":
         return None
     path = _root(request, config) + request.path
-    query = request.query_string
+    query = b"&".join(part for part in request.query_string.split(b"&") if not part.startswith(MARK.encode() + b"="))
     return safe_address(
         quote(path, safe="/!$&'()*+,;=:@~") + ("?" + quote(query, safe=_QUERY) if query else ""), config
     )
+
+
+def marked(address: str, mark: str) -> str:
+    """`address` with a mark, which :func:`here` leaves out again."""
+    page, hash, fragment = address.partition("#")
+    return f"{page}{'&' if '?' in page else '?'}{MARK}={mark}{hash}{fragment}"
 
 
 def on_this_site(url: str | None, config: HubConfig) -> str | None:

@@ -10,11 +10,11 @@ from ..errors import AccessDenied, InputNotSent, LoginRequired, StepUpRequired, 
 from ..model import HubUser, Identity
 from ..pages import PAGES, prefers_html
 from ..tokens import times
-from .addresses import here, on_this_site
+from .addresses import MARK, here, on_this_site
 from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity
-from .login import begin_login, may_be_silent, stop_loops
-from .navigation import can_navigate, presented_token
-from .pending import AS_USUAL, Asked
+from .login import begin_login, may_be_silent, redirect_to, stop_loops
+from .navigation import arguments, can_navigate, presented_token
+from .pending import AS_USUAL, LONGEST_CARRIED, Asked
 from .signals import hub_access_denied
 from .state import application, patience, state
 
@@ -49,16 +49,22 @@ def check_password(max_age: int) -> Response | None:
 
 
 def check_optional() -> Response | None:
-    """None, unless it is time to ask Hub in silence who this is.
+    """None, unless it is time to ask Hub in silence who this is, which is not worth losing the page's address for.
 
     :raises AccessDenied: as :func:`check_login`
     """
     who = identity()
     if who.bearer is not None:
         _check_caller(who)
-    if who.user or not can_navigate(request) or not may_be_silent():
+    next, pending = here(request, state().config), state().pending
+    if next is None or len(next) > LONGEST_CARRIED or not can_navigate(request):
         return None
-    return begin_login(here(request, state().config), Asked("silent", optional=True))
+    mark = arguments(request).get(MARK, "")
+    if mark and (who.user or pending.tried(request.cookies).refused):
+        return redirect_to(next)  # The cookies say it, so the address need not.
+    if who.user or pending.is_mark(mark) or not may_be_silent():
+        return None
+    return begin_login(next, Asked("silent", optional=True))
 
 
 def check_bearer() -> Response | None:

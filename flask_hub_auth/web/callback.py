@@ -8,7 +8,8 @@ from flask import Response, after_this_request, request, session
 
 from ..errors import AccessDenied, HubProblem, HubUnavailable, LoginFailed, log
 from ..model import HubUser
-from .addresses import on_this_site, site_path
+from ..pages import clean
+from .addresses import marked, on_this_site, safe_address, site_path
 from .checks import SILENT_REFUSALS, WORDS, Found, answer_given, check_issuer, found, refusal
 from .identity import forget_identity, identity, keep_handle, presented_handle
 from .login import begin_login, redirect_to
@@ -21,26 +22,29 @@ from .state import application, state
 def complete_login() -> Response:
     """The answer to a callback: somebody is signed in, or a problem is raised that says why not.
 
-    State first: signed, young, and this browser's; then used once, over all processes; only then what Hub says.
+    State first: signed, young, and this browser's; then used once, over all processes; only then what Hub says. A login
+    that asked nothing never ends with a problem, since its page is for everybody.
     """
     left = _left()
     if left is not None:
         return left
-    hub, answer = state(), answer_given()
-    pending = hub.pending.find(request.cookies, answer["state"])
-    if pending is None or pending.is_old:
-        return _stale(answer["state"], pending)
+    hub, states = state(), arguments(request).getlist("state")
+    state_given = states[0] if len(states) == 1 else ""
+    pending = hub.pending.find(request.cookies, state_given)
     try:
-        if hub.keeper.logins.claim_state(pending.state, GOOD_SECONDS):
+        answer = answer_given()
+        if pending and not pending.is_old and hub.keeper.logins.claim_state(pending.state, GOOD_SECONDS):
             after_this_request(lambda response: _forget(response, pending.state))
             return _completed(answer, pending)
     except HubProblem as problem:
-        if pending.asked.optional and isinstance(problem, AccessDenied | HubUnavailable):
-            log.info("silent sign-in gave nobody: %s", problem)
-            return _as_nobody(pending)
-        _tell_failed(problem, pending)
-        raise
-    return _stale(answer["state"], pending)
+        back = _as_nobody(state_given, pending)
+        if back is None:
+            if pending:
+                _tell_failed(problem, pending)
+            raise
+        _tell_silent(problem)
+        return back
+    return _as_nobody(state_given, pending) or _stale(state_given, pending)
 
 
 def _completed(answer: dict[str, str], pending: Pending) -> Response:
@@ -71,10 +75,18 @@ def _left() -> Response | None:
     return redirect_to(next) if next else None
 
 
-def _as_nobody(pending: Pending) -> Response:
-    """Back to a page that is for everybody. For a while Hub is not asked again."""
+def _as_nobody(state_given: str, pending: Pending | None) -> Response | None:
+    """Back to a page that is for everybody, None if none began this. For a while Hub is not asked again."""
     hub = state()
-    response = redirect_to(pending.next)
+    if pending:
+        next = pending.next if pending.asked.optional else None
+    else:
+        # The cookie of the login did not come back, and perhaps none does: the address has to say it.
+        carried = safe_address(hub.pending.carried(state_given), hub.config)
+        next = marked(carried, hub.pending.mark()) if carried else None
+    if next is None:
+        return None
+    response = redirect_to(next)
     hub.pending.note(response, replace(hub.pending.tried(request.cookies), refused=True))
     return response
 
@@ -82,8 +94,6 @@ def _as_nobody(pending: Pending) -> Response:
 def _stale(state_given: str, pending: Pending | None) -> Response:
     """The answer to a callback whose login is not there any more, or never was."""
     hub = state()
-    if pending and pending.asked.optional:
-        return _as_nobody(pending)
     started_at_hub = None if pending else on_this_site(state_given, hub.config)
     if started_at_hub:
         # Hub can begin a login itself; its state is then a page of ours. Its code is dropped: we begin one of our own.
@@ -131,6 +141,13 @@ def _replace(old: bytes | None, user: HubUser) -> None:
 def _forget(response: Response, pending_state: str) -> Response:
     state().pending.forget(response, pending_state)
     return response
+
+
+def _tell_silent(problem: HubProblem) -> None:
+    """Nobody sees the page of this problem, so the log alone says what is to be mended."""
+    log.log(problem.log_level(), "silent sign-in gave nobody: %s: %s", problem.hub_code, clean(problem.message))
+    if not isinstance(problem, AccessDenied | HubUnavailable):
+        hub_login_failed.send(application(), code=problem.hub_code)
 
 
 def _tell_failed(problem: HubProblem, pending: Pending | None) -> None:

@@ -75,7 +75,7 @@ def hub_group_required(*names: str) -> t.Callable[[F], F]:
 
 
 def hub_public(view: F) -> F:
-    """Exempt a view from ``HUB_PROTECT_ALL`` and :meth:`HubAuth.protect`."""
+    """Exempt a view from ``HUB_PROTECT_ALL`` and :meth:`HubAuth.protect`; a class without those derived from it."""
     setattr(view, _PUBLIC, True)
     return view
 
@@ -120,7 +120,8 @@ def is_public(endpoint: str | None) -> bool:
     if endpoint.startswith("hub_auth.") or _is_static(endpoint):
         return True
     view = current_app.view_functions.get(endpoint)
-    return bool(getattr(view, _PUBLIC, False) or getattr(getattr(view, "view_class", None), _PUBLIC, False))
+    # A class that is derived from a public one has views of its own, of which nobody has said that.
+    return bool(getattr(view, _PUBLIC, False)) or _PUBLIC in vars(getattr(view, "view_class", object))
 
 
 def _is_static(endpoint: str) -> bool:

@@ -52,7 +52,7 @@ def begin_login(next: str | None, asked: Asked = AS_USUAL) -> Response:
     response = redirect_to(
         hub.oauth.authorization_url(
             redirect_uri=hub.config.redirect_uri,
-            state=pending.state,
+            state=pending.sent,
             verifier=pending.verifier,
             scope=hub.config.login_scope,
             offline=hub.config.offline,

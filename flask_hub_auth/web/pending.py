@@ -3,6 +3,9 @@
 The cookie holds the state, the return address and what was asked for. The PKCE verifier is in no cookie and no URL: it
 is derived from the state and the key that signed the cookie, and so is the nonce. A second cookie counts round trips,
 for the breaker of loops, and remembers that Hub knew nobody.
+
+A login that asks nothing must end well in a browser without cookies too: its state carries the return address, sealed,
+since it is none of Hub's business. Nobody is signed in by that.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ import hmac
 import json
 import secrets
 import typing as t
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from ..config import HubConfig
-from ..sealing import encode
+from ..sealing import Sealer, decode, encode
 
 if t.TYPE_CHECKING:
     from flask import Response
@@ -32,6 +35,8 @@ MOST: t.Final = 5
 BUDGET: t.Final = 3600
 """Bytes of all our cookies together. Servers and proxies stop at 4 to 8 KiB of headers, and the application has
 cookies too."""
+LONGEST_CARRIED: t.Final = 800
+"""Letters of an address that fits into a state: it stands in the same header lines as the cookie."""
 _SWEPT: t.Final = 12  # cookies that one answer takes away; each costs a header line
 
 
@@ -67,7 +72,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A login on its way: `age` in seconds since it began. `nonce` is for the id token."""
+    """A login on its way: `age` in seconds since it began. `nonce` is for the id token.
+
+    `carried`: what travels behind the state, for a browser that brings no cookie back.
+    """
 
     state: str
     next: str
@@ -75,6 +83,12 @@ class Pending:
     nonce: str = field(repr=False)
     asked: Asked = AS_USUAL
     age: float = 0.0
+    carried: str = ""
+
+    @property
+    def sent(self) -> str:
+        """The state as Hub gets it."""
+        return f"{self.state}.{self.carried}" if self.carried else self.state
 
     @property
     def is_old(self) -> bool:
@@ -92,10 +106,12 @@ class PendingLogins:
         self._keys = config.secret_keys
         # A cookie of another service, Hub or callback is not ours, even under the same SECRET_KEY.
         self._salt = json.dumps(["flask-hub-auth/v1", config.url, config.service_id, config.redirect_uri]).encode()
+        self._sealer = Sealer(config.secret_keys, (config.url, config.service_id, config.redirect_uri))
 
     def begin(self, next: str, asked: Asked) -> Pending:
         """A login that comes back to `next`. The state has 256 bits from the system's generator."""
-        return self._made(self._keys[0], secrets.token_urlsafe(32), next, asked)
+        pending = self._made(self._keys[0], secrets.token_urlsafe(32), next, asked)
+        return replace(pending, carried=self._carry(next)) if asked.optional else pending
 
     def remember(self, response: Response, cookies: Cookies, pending: Pending) -> None:
         """Give the browser the cookie of `pending`; beyond five, or too many bytes, the oldest go."""
@@ -118,10 +134,28 @@ class PendingLogins:
         if found is None:
             return None
         key, data, began = found
+        state = _own(state)
         if not isinstance(data, dict) or not hmac.compare_digest(str(data.get("s")).encode(), state.encode()):
             return None
         asked = Asked(**{name: data[letter] for name, letter in _LETTERS.items() if letter in data})
         return self._made(key, state, str(data.get("n")), asked, self._clock() - began)
+
+    def carried(self, state: str) -> str | None:
+        """Where a login goes back to that asked nothing, by what its state carries; None if it carries nothing."""
+        opened = self._sealer.open(decode(state.partition(".")[2]) or b"", purpose="carried")
+        if opened is None:
+            return None
+        began, next = json.loads(opened)
+        return str(next) if self._clock() - began <= KEPT_SECONDS else None
+
+    def mark(self) -> str:
+        """What an address says where no cookie can: that Hub was asked a moment ago."""
+        return self._dump("mark", 1)
+
+    def is_mark(self, text: str) -> bool:
+        """Whether `text` is a mark of the last five minutes."""
+        found = self._load("mark", text)
+        return found is not None and self._clock() - found[2] <= TRIED_SECONDS
 
     def forget(self, response: Response, state: str) -> None:
         """Take the cookie of `state` away."""
@@ -150,8 +184,11 @@ class PendingLogins:
         found = self._load("logout", state)
         return str(found[1]) if found and self._clock() - found[2] <= KEPT_SECONDS else None
 
+    def _carry(self, next: str) -> str:
+        return encode(self._sealer.seal(json.dumps([int(self._clock()), next]).encode(), purpose="carried"))
+
     def _name(self, state: str) -> str:
-        digest = hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
+        digest = hashlib.sha256(_own(state).encode("utf-8", "replace")).hexdigest()
         return f"{self._prefix}hub_login_{digest[:8]}"
 
     def _made(self, key: bytes, state: str, next: str, asked: Asked, age: float = 0.0) -> Pending:
@@ -196,6 +233,11 @@ class PendingLogins:
                 continue
             return key, data, signed.timestamp()
         return None
+
+
+def _own(state: str) -> str:
+    """A state without what it carries."""
+    return state.partition(".")[0]
 
 
 _LETTERS: t.Final = {"credentials": "c", "optional": "o", "user_id": "u", "max_age": "m"}

@@ -64,7 +64,7 @@ def set_up(house: House, stage: Stage) -> None:
     elif stage == DRIPS:
         house.hub.fail(TOKEN_PATH, transport="drip", times=1)
     else:
-        (house.folder / f"stop-{stage.split()[0]}").touch()
+        house.hub.fail(TOKEN_PATH, delay=0.5, times=1)
 
 
 def until_reached(house: House, stage: Stage, victim: int, before: int) -> None:
@@ -72,6 +72,9 @@ def until_reached(house: House, stage: Stage, victim: int, before: int) -> None:
     process = house.workers.process
     assert process
     if stage in (BEFORE, AFTER):
+        # A worker may write the login before it asks Hub, too; what counts is the write after that.
+        process.until(lambda: len(house.hub.calls()) > before, "call to Hub")
+        (house.folder / f"stop-{stage.split()[0]}").touch()
         process.until((house.folder / f"stopped-{victim}").exists, "worker that stops at the store")
         return
     wanted = [None if stage == HANGS else 200]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ..workers.harness import TOKEN_PATH
 from .house import LIFE, House, size
 from .load import Load, Say, statuses
 
@@ -31,17 +32,23 @@ def secret_file(house: House, tmp_path: Path) -> Iterator[Path]:
     house.workers.start(house.hub, **house.environ)
 
 
-def test_a_secret_that_is_changed_at_hub_signs_nobody_out(house: House, secret_file: Path, say: Say) -> None:
-    """R17"""
+@pytest.mark.parametrize("refusal", ["invalid_grant", "invalid_client"])
+def test_a_secret_that_is_changed_at_hub_signs_nobody_out(
+    house: House, secret_file: Path, say: Say, refusal: str
+) -> None:
+    """R17: in both ways in which a Hub may say it."""
     people = house.sign_in(8)
     asks = [(path, person) for path in ("/page", "/who") for person in people]
     for number in range(ROUNDS):
         with Load(house, asks) as load:
             calm = load.run(0.3)
             house.hub.order(f"secret new{number}")
+            if refusal == "invalid_client":
+                house.hub.fail(TOKEN_PATH, status=401, body='{"error": "invalid_client"}')
             house.workers.time.advance(LIFE + 1)
             wrong = load.run(1)
             secret_file.write_text(f"new{number}\n")
+            house.hub.mend()
             back = time.monotonic()
             for person in people:
                 wanted = "/who", person, 200

@@ -384,7 +384,12 @@ def test_under_default_deny_everything_but_what_is_public_needs_a_login(protecte
         def get(self) -> str:
             return "public"
 
+    class Derived(Class):
+        def get(self) -> str:
+            return "nobody has said that it is public"
+
     protected.add_url_rule("/class", view_func=Class.as_view("class"))
+    protected.add_url_rule("/derived", view_func=Derived.as_view("derived"))
 
     @protected.get("/both")
     @hub_public
@@ -411,6 +416,7 @@ def test_under_default_deny_everything_but_what_is_public_needs_a_login(protecte
         "/below": 200,
         "/above": 200,
         "/class": 200,
+        "/derived": 401,
         "/both": 401,
         "/inner": 401,
         "/inner/public": 200,

@@ -100,9 +100,13 @@ def test_a_class_is_guarded_as_a_function_is(app: Flask) -> None:
         def get(self) -> str:
             return "open"
 
-    app.add_url_rule("/class", view_func=Page.as_view("guarded"))
-    app.add_url_rule("/open", view_func=Open.as_view("free"))
-    assert (guards(app)["guarded"], guards(app)["free"]) == ("login", "public")
+    class Derived(Open):
+        pass
+
+    for view in (Page, Open, Derived):
+        app.add_url_rule(f"/{view.__name__}", view_func=view.as_view(view.__name__))
+    found = guards(app)
+    assert [found[name] for name in ("Page", "Open", "Derived")] == ["login", "public", "unclassified"]
 
 
 def test_a_guard_that_guards_nothing_is_told(app: Flask) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -228,6 +230,122 @@ def test_an_optional_page_under_another_host_name_is_sent_to_the_public_one(walk
     first = walker.open("/welcome", base_url="https://old.example")
     assert first.location == "https://service.example/login?next=/welcome&canonical=1&silent=1"
     assert walker.walk(first.location.removeprefix("https://service.example")).text == "hello stranger"
+
+
+# In silence, in a browser without cookies
+
+
+@pytest.fixture
+def bare(walk: Walk) -> Walker:
+    """A browser that keeps no cookie of the application, as some people and all crawlers have it. Hub knows it."""
+    walker = walk()
+    walker.client = walker.app.test_client(use_cookies=False)
+    walker.sign_in_at_hub("jane")
+    return walker
+
+
+def test_a_browser_without_cookies_sees_an_optional_page_after_one_trip(bare: Walker, hub_clock: Clock) -> None:
+    address, trips = "/welcome?x=%C3%A9&y=+", 3
+    for advance in (0, 0, 299, 2):
+        hub_clock.advance(advance)
+        assert bare.walk(address).text == "hello stranger"
+        assert len(bare.steps) == trips
+        address, trips = (bare.steps or [address])[-1], 3 if advance == 299 else 0
+        assert re.fullmatch(r"/welcome\?x=%C3%A9&y=\+&hub_asked=[\w.-]+", address)
+    assert (bare.token_calls(), bare.logins()) == (0, 0)
+
+
+def test_a_browser_without_cookies_comes_to_an_optional_page_by_the_login(bare: Walker) -> None:
+    assert bare.walk("/login?silent=1&next=/welcome").text == "hello stranger"
+    assert bare.steps[-1].startswith("/welcome?hub_asked=")
+
+
+def test_hub_is_not_told_the_address_of_an_optional_page(walk: Walk) -> None:
+    walker = walk()
+    state = query(walker.open("/welcome?invitation=secret").location)["state"]
+    carried = state.partition(".")[2]
+    assert b"invitation" not in base64.urlsafe_b64decode(carried + "=" * (-len(carried) % 4))
+
+
+@pytest.mark.parametrize("change", [lambda state: state + "A", lambda state: state.partition(".")[0], str.upper])
+def test_a_state_that_was_altered_carries_nothing(change: Callable[[str], str], bare: Walker) -> None:
+    state = query(bare.open("/welcome").location)["state"]
+    assert bare.open(f"/authorized?code=x&state={change(state)}").status_code == 400
+    assert bare.open(f"/authorized?code=x&state={state}").status_code == 302
+    assert bare.open(f"/authorized?code=x&state={state}&state={state}").status_code == 400
+
+
+def test_a_state_carries_its_address_for_an_hour_and_this_service(bare: Walker, walk: Walk, hub_clock: Clock) -> None:
+    other = walk(HUB_REDIRECT_PATH="/elsewhere")
+    state = query(bare.open("/welcome").location)["state"]
+    assert other.open(f"/elsewhere?code=x&state={state}").status_code == 400
+    hub_clock.advance(3599)
+    assert bare.open(f"/authorized?code=x&state={state}").status_code == 302
+    hub_clock.advance(2)
+    assert bare.open(f"/authorized?code=x&state={state}").status_code == 400
+
+
+@pytest.mark.parametrize("address", ["/welcome?" + "x" * 800, "/welcome?access_token=x"])
+def test_an_address_that_no_state_can_carry_is_shown_at_once(address: str, bare: Walker) -> None:
+    assert bare.walk(address).text == "hello stranger"
+    assert bare.steps == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_cookies_say_that_hub_was_asked_the_address_does_not(known: bool, walk: Walk) -> None:
+    """A browser that opens many tabs at once keeps the cookies of five logins."""
+    walker = walk()
+    callbacks = [walker.answer(walker.open(f"/welcome?tab={number}").location) for number in range(6)]
+    if known:
+        walker.come_back(callbacks[-1])
+    back = walker.come_back(callbacks[0])
+    assert back.location.startswith("/welcome?tab=0&hub_asked=")
+    assert walker.walk(back.location).text == ("hello Jane Doe" if known else "hello stranger")
+    assert walker.steps == ["/welcome?tab=0"]
+
+
+# In silence, where something is wrong
+
+ME_PATH = "/api/rest/users/me"
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "level"),
+    [
+        (TOKEN_PATH, {"status": 401, "body": '{"error": "invalid_client"}'}, logging.WARNING),
+        (TOKEN_PATH, {"status": 400, "body": '{"error": "invalid_grant"}'}, logging.INFO),
+        (TOKEN_PATH, {"status": 200, "body": "nonsense"}, logging.WARNING),
+        (TOKEN_PATH, {"status": 200, "body": "<html>"}, logging.WARNING),
+        (ME_PATH, {"status": 401, "body": '{"error": "invalid_grant"}'}, logging.WARNING),
+        (ME_PATH, {"status": 403, "body": '{"error": "forbidden"}'}, logging.WARNING),
+        (ME_PATH, {"status": 200, "body": "{}"}, logging.WARNING),
+    ],
+)
+def test_an_optional_page_is_there_whatever_hub_answers(
+    path: str, fault: dict[str, Any], level: int, walk: Walk, dev_hub: HubInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    walker = walk()
+    walker.sign_in_at_hub("jane")
+    dev_hub.fail(path, **fault)
+    with caplog.at_level(logging.INFO):
+        assert walker.walk("/welcome?x=1").text == "hello stranger"
+    assert [each.levelno for each in caplog.records if "silent sign-in gave nobody: HUB-" in each.message] == [level]
+    assert walker.walk("/welcome").text == "hello stranger"
+    assert (walker.steps, walker.logins()) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["error=invalid_scope", "error=never_heard_of", "error=server_error", "code=a&error=b", "", "code=a&iss=https://b"],
+)
+@pytest.mark.parametrize("cookies", [True, False])
+def test_an_optional_page_is_there_whatever_the_callback_says(answer: str, cookies: bool, walk: Walk) -> None:
+    walker = walk()
+    if not cookies:
+        walker.client = walker.app.test_client(use_cookies=False)
+    state = query(walker.open("/welcome").location)["state"]
+    assert walker.walk(f"/authorized?state={state}&{answer}").text == "hello stranger"
+    assert len(walker.steps) == 1
 
 
 # request_credentials
