@@ -22,11 +22,13 @@ from flask.cli import AppGroup, ScriptInfo
 
 from .config import HUB_ID
 from .doctor.examination import examine
+from .doctor.findings import Finding
 from .errors import HubConfigError, HubError, HubRefused, TokenRejected
 from .hub import HubOAuth, HubRest
 from .model import HubToken, Secret
+from .printing import data_alone
 from .tokens.sessions import end_sessions, sessions_of
-from .web.routes import routes_of
+from .web.routes import Route, routes_of
 from .web.state import EXTENSION, HubState
 
 hub = AppGroup("hub", help="Login with JetBrains Hub.")
@@ -144,15 +146,19 @@ def token(
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
     """Say what is wrong with the set-up; exits 1 for warnings, 2 for errors. Asks Hub, HUB_SERVICES and the store."""
-    findings = examine(lambda: _application(context))
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(each) for each in findings], indent=2))
-    elif findings:
-        told = (f"{each.level} {each.code}\n{each.seen}\n{each.do}".replace("\n", "\n  ") for each in findings)
-        click.echo("\n\n".join(told))
-    if not findings:
-        click.echo("All is well.", err=True)
-    sys.exit(max([{"warning": 1, "error": 2}[each.level] for each in findings], default=0))
+
+    def tell(findings: list[Finding]) -> int:
+        if as_json:
+            output.tell(_json(findings))
+        elif findings:
+            told = (f"{each.level} {each.code}\n{each.seen}\n{each.do}".replace("\n", "\n  ") for each in findings)
+            output.tell("\n\n".join(told))
+        if not findings:
+            click.echo("All is well.", err=True)
+        return max([{"warning": 1, "error": 2}[each.level] for each in findings], default=0)
+
+    with data_alone() as output:
+        output.end(tell(examine(lambda: _application(context), lambda late: output.end_at_once(tell(late)))))
 
 
 @hub.command("routes", with_appcontext=False)
@@ -161,21 +167,27 @@ def check(context: click.Context, as_json: bool) -> None:
 @click.pass_context
 def routes(context: click.Context, strict: bool, as_json: bool) -> None:
     """Print what guards each endpoint."""
-    with _one_sentence():
-        app = _application(context)
-        found = routes_of(app)
+    with data_alone() as output:
+        with _one_sentence():
+            app = _application(context)
+            found = routes_of(app)
+        if found or as_json:
+            output.tell(_json(found) if as_json else _table(found))
     if EXTENSION not in app.extensions:
         click.echo(_without_hubauth(app), err=True)
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
-    else:
-        widths = [max(map(len, column)) for column in zip(*((each.endpoint, each.rule) for each in found), strict=True)]
-        for each in found:
-            click.echo(f"{each.endpoint:{widths[0]}}  {each.rule:{widths[1]}}  {each.guard}")
     if strict and any(each.is_open for each in found):
         names = ", ".join(dict.fromkeys(each.endpoint for each in found if each.is_open))
         click.echo(f"Nobody has said who may come to: {names}. Guard it, or mark it @hub_public.", err=True)
         sys.exit(1)
+
+
+def _json(values: t.Sequence[t.Any]) -> str:
+    return json.dumps([dataclasses.asdict(each) for each in values], indent=2)
+
+
+def _table(found: t.Sequence[Route]) -> str:
+    widths = [max(map(len, column)) for column in zip(*((each.endpoint, each.rule) for each in found), strict=True)]
+    return "\n".join(f"{each.endpoint:{widths[0]}}  {each.rule:{widths[1]}}  {each.guard}" for each in found)
 
 
 @hub.group("sessions")

@@ -72,7 +72,9 @@ FLOORS = (
         "doctor.own",
         "doctor.stores",
         "doctor.visit",
+        "doctor.start",
         "doctor.examination",
+        "printing",
         "cli",
     ),
 )

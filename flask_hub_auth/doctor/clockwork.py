@@ -10,12 +10,28 @@ from dataclasses import dataclass
 
 T = t.TypeVar("T")
 
-SECONDS: t.Final = 9.0
-"""For all there is to ask. Loading the application, and Python, take their own time beside it."""
+WHOLE: t.Final = 12.5
+"""From the beginning to the last answer. Python takes its own time before and after."""
+LOADING: t.Final = 7.0
+"""Of the application."""
+ASKING: t.Final = 9.0
+"""Of all there is to ask, where loading has left that much."""
 ONE_CALL: t.Final = 4.0
 """Of one call at most, however long ``HUB_TIMEOUT`` is: two in a row fit."""
 MARGIN: t.Final = 0.3
 """By which a call is over before whoever waits for it, and a part before the whole: what was seen is to be told."""
+
+
+@contextlib.contextmanager
+def alarm(seconds: float, ring: t.Callable[[], object]) -> t.Iterator[None]:
+    """Calls `ring` in another thread if the block has not come to an end by then."""
+    timer = threading.Timer(seconds, ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class TimeIsOver(Exception):
@@ -29,9 +45,13 @@ class Budget:
     until: float
 
     @classmethod
-    def begun_now(cls) -> Budget:
+    def begun_now(cls, seconds: float = WHOLE) -> Budget:
         """The whole time, from now on."""
-        return cls(time.monotonic() + SECONDS)
+        return cls(time.monotonic() + seconds)
+
+    def at_most(self, seconds: float) -> Budget:
+        """No more than so many of those that are left."""
+        return Budget(min(self.until, time.monotonic() + seconds))
 
     def with_margin(self) -> Budget:
         """For who waits for those that have this one."""

@@ -44,6 +44,7 @@ def each_once(findings: t.Iterable[Finding]) -> list[Finding]:
 CODES: t.Final[dict[str, tuple[Level, str]]] = {
     # The application
     "app-does-not-start": ("error", "Mend what its own error says; flask --app names another application."),
+    "app-hangs": ("error", "See what it waits for there while it is loaded, such as a database that does not answer."),
     "hubauth-missing": ("error", "Call HubAuth(app) where the application is made."),
     "setting-wrong": ("error", "Set each as its line says, in app.config, or in the environment behind FLASK_."),
     "secret-key-weak": ("error", "Make SECRET_KEY what this prints, and keep it to yourself:"

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +15,8 @@ from flask_hub_auth.tokens import open_store
 from flask_hub_auth.tokens.locks import STRIPES
 
 from ..redis_servers import RedisServer
-from ..workers.harness import ROOT
-from .clinic import EXIT, LONGEST, SECRET, Clinic
+from .clinic import EXIT, Clinic
+from .command import Command
 
 pytestmark = pytest.mark.slow
 
@@ -45,36 +40,6 @@ def redis(opened: RedisServer) -> Iterator[RedisServer]:
     opened.control.config_set("maxmemory", 0)
     opened.control.config_set("maxmemory-policy", "noeviction")
     opened.control.config_set("appendonly", "yes")
-
-
-@dataclass(frozen=True)
-class Command:
-    """``flask --app ... hub check`` as a process."""
-
-    installed: Path
-    clinic: Clinic
-
-    def run(self, *words: str, app: str = "tests.doctor.patient", **settings: Any) -> subprocess.CompletedProcess[str]:
-        """What it says; it has to be done in time."""
-        environ = {
-            "PATH": os.environ["PATH"],
-            "PATIENT": json.dumps({**self.clinic.settings, **settings}),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.installed)]),
-            "PYTHONWARNINGS": "error",
-        }
-        arguments = [sys.executable, "-m", "flask", "--app", app, "hub", "check", *words]
-        begun = time.monotonic()
-        done = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=50, cwd=ROOT, check=False)
-        print(f"{time.monotonic() - begun:.1f} s", done.stderr)
-        assert time.monotonic() - begun < LONGEST
-        assert SECRET not in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def codes(self, **settings: Any) -> tuple[int, list[str]]:
-        """Its status, and the codes of what is found."""
-        done = self.run("--json", **settings)
-        return done.returncode, [each["code"] for each in json.loads(done.stdout)]
 
 
 @pytest.fixture
