@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from ..config import HUB_ID, SETTINGS
 from ..errors import HubError, HubRefused
 from ..hub import HubOAuth
-from ..hub.openid import KEYS_PATH
+from ..hub.openid import KEYS_PATH, read_keys
 from ..model import Secret
 from .findings import Finding, found
 from .ground import VERIFIER, Ground, Word, failure
@@ -96,9 +96,9 @@ def openid(ground: Ground) -> list[Finding]:
     answer = ground.way().request("GET", KEYS_PATH)
     if answer.status == 404:
         return [found("openid-unsupported", "HUB_OPENID is on, and Hub has no keys for id tokens.")]
-    answer.raise_for_status()
-    answer.json()
-    return []
+    if read_keys(answer):
+        return []
+    return [found("hub-nonsense", f"{KEYS_PATH} has no RSA key for id tokens.")]
 
 
 def logout(ground: Ground) -> list[Finding]:

@@ -7,26 +7,35 @@ import typing as t
 from functools import partial
 
 from ..config import HUB_ID, HubService
-from ..errors import HubError, HubUnavailable
+from ..errors import HubError, HubProtocolError, HubUnavailable
+from ..hub.rest import read_permissions
 from ..model import Secret
 from .address import CONFIG_PATH
 from .findings import Finding, found
 from .ground import Ground
 
+PATH: t.Final = "/api/rest/permissions/cache"
 KEEPS_THEM_ITSELF: t.Final = (2026, 1)
 """The YouTrack from which on Hub no longer serves its permissions."""
 _NONE: t.Final = (0, 0)
 
 
-def served_by_hub(ground: Ground, token: Secret | None) -> bool:
-    """Whether Hub serves permissions at all."""
-    asked = {"fields": "permission/key", "query": f"service:{{{HUB_ID}}}"}
-    answer = ground.way().request("GET", "/api/rest/permissions/cache", params=asked, bearer=token)
-    if 400 <= answer.status < 500 and answer.status != 429:
-        # Without a person's token Hub may not want to say anything.
-        return answer.status != 404
+def served_by_hub(ground: Ground, token: Secret | None, *, needed: bool) -> bool:
+    """Whether Hub serves permissions at all; raises what Hub answers that it always answers with.
+
+    :param needed: whether the application asks for a permission
+    """
+    asked = {"fields": "permission/key,global,projects(id)", "query": f"service:{{{HUB_ID}}}"}
+    answer = ground.way().request("GET", PATH, params=asked, bearer=token)
+    if answer.status == 404:
+        return False
+    # Hub may not want to say anything to nobody, and nothing to a service. A token that it has just given it knows.
+    if answer.status == 403 or (answer.status == 401 and not (token and needed)):
+        return True
+    if answer.status == 401:
+        raise HubProtocolError(f"{PATH} refuses the token that Hub has just given (HTTP 401).")
     answer.raise_for_status()
-    answer.items()
+    read_permissions(answer)
     return True
 
 

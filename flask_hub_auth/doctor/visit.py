@@ -101,6 +101,8 @@ def _people(ground: Ground) -> list[Finding]:
     answer = ground.way().request("GET", ME)
     if answer.status not in (401, 403):
         answer.raise_for_status()
+        if not isinstance(answer.json().get("id"), str):
+            return [found("hub-nonsense", f"{answer} that is nobody, where people are ({ME_PATH}).")]
     answer.json()
     return []
 
@@ -111,5 +113,6 @@ def _scopes(ground: Ground, unknown: list[str]) -> list[Finding]:
 
 
 def _services(ground: Ground, token: Secret | None, unknown: list[str]) -> list[Finding]:
-    by_hub = services.served_by_hub(ground, token)
-    return services.look_at_services(ground, unknown, by_hub=by_hub, needed=uses(ground.app, *_PERMISSIONS))
+    needed = uses(ground.app, *_PERMISSIONS)
+    by_hub = services.served_by_hub(ground, token, needed=needed)
+    return services.look_at_services(ground, unknown, by_hub=by_hub, needed=needed)

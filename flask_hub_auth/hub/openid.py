@@ -15,6 +15,7 @@ from joserfc.jws import JWSRegistry
 
 from ..errors import HubError, HubProtocolError
 from ..model import Secret
+from .answer import Answer
 from .keys import KnownKeys
 from .transport import Transport
 
@@ -138,12 +139,16 @@ class IdTokens:
         return None
 
     def _read_keys(self) -> dict[str, RSAKey]:
-        answer = self._transport.request("GET", KEYS_PATH)
-        answer.raise_for_status()
-        listed = answer.json().get("keys")
-        if not isinstance(listed, list):
-            raise HubProtocolError(f"{answer} that is no set of keys.")
-        return {each["kid"]: key for each in listed if (key := _rsa_key(each))}
+        return read_keys(self._transport.request("GET", KEYS_PATH))
+
+
+def read_keys(answer: Answer) -> dict[str, RSAKey]:
+    """The keys of Hub's set that can be used, by their names."""
+    answer.raise_for_status()
+    listed = answer.json().get("keys")
+    if not isinstance(listed, list):
+        raise HubProtocolError(f"{answer} that is no set of keys.")
+    return {each["kid"]: key for each in listed if (key := _rsa_key(each))}
 
 
 _SHORTEST_KEY: t.Final = 342

@@ -18,6 +18,7 @@ from ..redis_servers import free_port
 from .caller import calling
 from .clinic import SERVICE_ID, SITE, YOUTRACK, Clinic, closing, scope, services
 from .patient import badly_guarded, bare, broken, plain, reopened
+from .permitting import permitting
 
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
 PUBLIC = "https://app.example"
@@ -59,7 +60,7 @@ def fail_to_read() -> str:
 
 Change = Callable[[Clinic], Any] | None
 AUTH, TOKEN, ME = "/api/rest/oauth2/auth", "/api/rest/oauth2/token", "/api/rest/users/me"
-PERMISSIONS = "/api/rest/permissions/cache"
+PERMISSIONS, KEYS = "/api/rest/permissions/cache", "/api/rest/oauth2/keys"
 AT_PUBLIC = {"HUB_SERVICE_URL": PUBLIC, "TESTING": False, "HUB_CACHE": None}
 KNOWN_AT_PUBLIC = registered(f"{PUBLIC}/authorized")
 
@@ -97,6 +98,9 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     "nonsense where permissions are": (fault(PERMISSIONS, body="<html>"), {}, "hub-nonsense"),
     "permissions fail": (fault(PERMISSIONS, status=503), {}, "hub-failing"),
     "nonsense where people are": (fault(ME, body="[]"), {}, "hub-nonsense"),
+    "nobody where people are": (fault(ME, body='{"a": 1}'), {}, "hub-nonsense"),
+    "no key among those for id tokens": (fault(KEYS, body='{"keys": []}'), {"HUB_OPENID": True}, "hub-nonsense"),
+    "no keys for id tokens": (fault(KEYS, body='{"a": 1}'), {"HUB_OPENID": True}, "hub-nonsense"),
     # What Hub knows of the service
     "a service id that Hub does not know": (None, {"HUB_SERVICE_ID": UNKNOWN}, "service-unknown"),
     "a wrong secret": (None, {"HUB_SERVICE_SECRET": "not-the-s3cret"}, "secret-wrong"),
@@ -150,7 +154,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     ),
     "a Hub without OpenID Connect": (hub_with(openid=False), {"HUB_OPENID": True}, "openid-unsupported"),
     "no keys for id tokens today": (
-        fault("/api/rest/oauth2/keys", status=503),
+        fault(KEYS, status=503),
         {"HUB_OPENID": True},
         "hub-failing",
     ),
@@ -215,6 +219,37 @@ def test_an_application_that_is_wrong_is_a_finding_too(name: str, clinic: Clinic
     """S63, S94"""
     make, code = APPLICATIONS[name]
     assert clinic.codes(make) == [code]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"status": 500}, "hub-failing"),
+        ({"status": 503, "body": "<html>"}, "hub-failing"),
+        ({"status": 429}, "hub-failing"),
+        ({"status": 401, "body": '{"error": "invalid_token"}'}, "hub-nonsense"),
+        ({"status": 400, "body": "{}"}, "hub-nonsense"),
+        ({"body": "<html>"}, "hub-nonsense"),
+        ({"body": '{"a": 1}'}, "hub-nonsense"),
+        ({"body": '[{"a": 1}]'}, "hub-nonsense"),
+        ({"status": 302, "headers": {"Location": "https://sso.example/"}}, "hub-nonsense"),
+        ({"status": 404}, "permissions-elsewhere"),
+    ],
+)
+def test_permissions_that_hub_never_tells_are_found_where_they_are_asked_for(
+    fields: dict[str, Any], code: str, clinic: Clinic
+) -> None:
+    """R70"""
+    assert clinic.codes(permitting) == []
+    clinic.hub.fail(PERMISSIONS, **fields)
+    assert clinic.codes(permitting) == [code]
+
+
+def test_who_asks_for_no_permission_may_be_refused_them(clinic: Clinic) -> None:
+    clinic.hub.fail(PERMISSIONS, status=401, body='{"error": "invalid_token"}')
+    assert clinic.codes(plain) == []
+    clinic.service(trusted=False)
+    assert clinic.codes(permitting) == []
 
 
 def test_a_cookie_that_is_opened_after_hubauth_is_found(clinic: Clinic, tmp_path: Path) -> None:
