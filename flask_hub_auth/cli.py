@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import getpass
 import json
 import os
 import sys
@@ -20,6 +19,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
+from .asking import asked_for, secret_of
 from .config import HUB_ID
 from .doctor.examination import examine
 from .doctor.findings import Finding
@@ -79,7 +79,7 @@ def register(
     **about: str,
 ) -> None:
     """Register a service at Hub and print its settings as environment variables."""
-    name = name or _asked("Name of the service: ")
+    name = name or asked_for("Name of the service: ")
     base = home_url.rstrip("/")
     uris = redirect_uris or (f"{base}/authorized",)
     with _one_sentence(FORBIDDEN):
@@ -231,7 +231,7 @@ def _moment(seconds: int) -> str:
 def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToken:
     if user is None:
         return oauth.for_service(scope)
-    password = _secret(PASSWORD, f"Password of {user}: ")
+    password = secret_of(PASSWORD, f"Password of {user}: ")
     try:
         return oauth.for_password(user, password, scope=scope)
     except TokenRejected as refusal:
@@ -243,26 +243,8 @@ def _token(oauth: HubOAuth, user: str | None, scope: t.Sequence[str]) -> HubToke
 
 def _administrator(user: str | None) -> Secret | tuple[str, Secret]:
     if user:
-        return user, _secret(PASSWORD, f"Password of {user}: ")
-    return _secret(ADMIN_TOKEN, "Administrator's token: ")
-
-
-def _secret(variable: str, question: str) -> Secret:
-    """A secret from the environment, the terminal, or a line of standard input."""
-    return Secret(os.environ.get(variable) or _asked(question, hidden=True))
-
-
-def _asked(question: str, *, hidden: bool = False) -> str:
-    if not sys.stdin.isatty():
-        answer = sys.stdin.readline().rstrip("\r\n")
-    elif hidden:
-        answer = getpass.getpass(question, stream=sys.stderr)
-    else:
-        click.echo(question, nl=False, err=True)
-        answer = sys.stdin.readline().strip()
-    if not answer:
-        raise click.UsageError(f"Nothing was given for: {question.rstrip(': ')}.")
-    return answer
+        return user, secret_of(PASSWORD, f"Password of {user}: ")
+    return secret_of(ADMIN_TOKEN, "Administrator's token: ")
 
 
 def _application(context: click.Context) -> Flask:

@@ -74,6 +74,7 @@ FLOORS = (
         "doctor.visit",
         "doctor.start",
         "doctor.examination",
+        "asking",
         "printing",
         "cli",
     ),
