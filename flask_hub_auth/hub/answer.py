@@ -29,14 +29,14 @@ class Answer:
 
     def json(self) -> dict[str, t.Any]:
         """The one JSON object of the body: UTF-8 without byte order mark, no name twice, no NaN or Infinity."""
-        found = _parsed(self.body)
+        found = parsed(self.body)
         if not isinstance(found, dict):
             raise HubProtocolError(f"{self} that is not one JSON object as Hub writes it.")
         return found
 
     def items(self) -> list[dict[str, t.Any]]:
         """The objects of a body that is one bare array, as Hub's permission cache answers."""
-        found = _parsed(self.body)
+        found = parsed(self.body)
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise HubProtocolError(f"{self} that is not one array of JSON objects.")
         return found
@@ -83,8 +83,11 @@ class Answer:
         return f"Hub answered HTTP {self.status} with {clean(media_type, 60) or 'an untyped body'}"
 
 
-def _parsed(body: bytes) -> object:
-    """What the JSON says; None if it is none. The errors of the parsers are dropped here: they carry the body."""
+def parsed(body: bytes) -> object:
+    """What JSON of Hub's says, read strictly; None if it is none.
+
+    The errors of the parsers are dropped here: they carry the body.
+    """
     try:
         found = json.loads(body.decode(), object_pairs_hook=_without_doubles, parse_constant=_refuse)
         if b"\\u" in body:

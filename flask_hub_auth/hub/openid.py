@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hmac
-import math
 import time
 import typing as t
 from dataclasses import dataclass
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
-from joserfc.jws import JWSRegistry
 
 from ..errors import HubError, HubProtocolError
 from ..model import Secret
-from .answer import Answer
+from ..sealing import decode
+from .answer import Answer, parsed
 from .keys import KnownKeys
 from .transport import Transport
 
@@ -26,6 +25,12 @@ ALGORITHM: t.Final = "RS256"
 
 SKEW: t.Final = 60
 """Seconds that Hub's clock may be apart from ours."""
+
+LATEST: t.Final = 1 << 53
+"""Beyond this no number of a token is a time, and a float no longer counts seconds."""
+
+UNHEARD_OF: t.Final = frozenset({"crit", "b64", "zip", "enc"})
+"""Headers that say to read a token in another way (RFC 7515 section 4.1.11, RFC 7797, RFC 7516 section 4.1)."""
 
 PAUSE: t.Final = 60
 """Seconds after which a document that could not be had is asked for again."""
@@ -85,10 +90,10 @@ class IdTokens:
         self._service_id = service_id
         self._clock = clock
         self._keys = KnownKeys(self._read_keys, clock)
-        self._registry = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
+        self._registry = jws.JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 
-    def verify(self, token: Secret | None, *, nonce: str) -> Claims:
-        """What `token` says, if Hub made it just now, for this service and the login with `nonce`.
+    def verify(self, token: Secret | None, *, nonce: str, age: float) -> Claims:
+        """What `token` says, if Hub made it for this service and the login with `nonce`, which is `age` seconds old.
 
         :raises HubProtocolError: it is missing, or wrong in any way; the text says in which
         :raises HubUnavailable: Hub's keys could not be read
@@ -96,7 +101,7 @@ class IdTokens:
         if token is None:
             raise HubProtocolError("Hub gave no id token, though the login asked for openid.")
         claims = self._signed(token)
-        problem = self._problem(claims, nonce)
+        problem = self._problem(claims, nonce) or self._wrong_time(claims, age)
         if problem:
             raise HubProtocolError(f"Hub's id token is refused: {problem}.")
         at = claims.get("auth_time")
@@ -104,14 +109,18 @@ class IdTokens:
 
     def _signed(self, token: Secret) -> dict[str, t.Any]:
         try:
-            return jwt.decode(token.reveal(), self._key, registry=self._registry).claims
+            key = self._key(_header(token.reveal()))
+            claims = parsed(jws.deserialize_compact(token.reveal(), key, registry=self._registry).payload or b"")
+            if isinstance(claims, dict):
+                return claims
+            problem = "not one JSON object as Hub writes it"
         except (JoseError, ValueError, TypeError, RecursionError) as error:
             # Its text may hold parts of the token.
-            problem = type(error).__name__
-        raise HubProtocolError(f"Hub's id token is refused: no good signature of Hub's ({problem}).")
+            problem = f"no good signature of Hub's ({type(error).__name__})"
+        raise HubProtocolError(f"Hub's id token is refused: {problem}.")
 
-    def _key(self, token: t.Any) -> RSAKey:
-        kid = token.headers().get("kid")
+    def _key(self, header: dict[str, t.Any]) -> RSAKey:
+        kid = header.get("kid")
         key = self._keys.find(kid) if isinstance(kid, str) else None
         if key is None:
             raise ValueError("signed with a key that Hub does not publish")
@@ -123,19 +132,26 @@ class IdTokens:
         audiences = audience if isinstance(audience, list) else [audience]
         # Of several services in one token, `azp` names the one that asked.
         party = claims.get("azp", self._service_id if len(audiences) == 1 else None)
-        times = [claims.get("exp"), claims.get("iat"), claims.get("auth_time", 0)]
         if not self._discovery.is_issuer(str(claims.get("iss"))):
             return "it names another issuer (iss)"
         if self._service_id not in audiences or party != self._service_id:
             return "it is for another service (aud, azp)"
-        if not all(_is_time(each) for each in times):
-            return "a time is missing or no number (exp, iat, auth_time)"
-        if self._clock() >= claims["exp"] + SKEW:
-            return "it has expired (exp)"
         if not hmac.compare_digest(str(claims.get("nonce")).encode(errors="replace"), nonce.encode()):
             return "it belongs to another login (nonce)"
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             return "it is about nobody (sub)"
+        return None
+
+    def _wrong_time(self, claims: dict[str, t.Any], age: float) -> str | None:
+        """What is wrong with the times of a token."""
+        now, began = self._clock(), claims.get("nbf", 0)
+        times = (claims.get("exp"), claims.get("iat"), claims.get("auth_time", 0), began)
+        if not all(_is_time(each) for each in times):
+            return "a time is missing or no number (exp, iat, auth_time, nbf)"
+        if now >= claims["exp"] + SKEW:
+            return "it has expired (exp)"
+        if not -age - SKEW <= claims["iat"] - now <= SKEW or began - now > SKEW:
+            return f"it is not of this login, or the clocks of Hub and this machine are over {SKEW} s apart (iat, nbf)"
         return None
 
     def _read_keys(self) -> dict[str, RSAKey]:
@@ -151,6 +167,14 @@ def read_keys(answer: Answer) -> dict[str, RSAKey]:
     return {each["kid"]: key for each in listed if (key := _rsa_key(each))}
 
 
+def _header(token: str) -> dict[str, t.Any]:
+    """The first part of a token, read as strictly as all JSON of Hub's; `ValueError` if it asks for what is unknown."""
+    header = parsed(decode(token.partition(".")[0]) or b"")
+    if not isinstance(header, dict) or not UNHEARD_OF.isdisjoint(header):
+        raise ValueError("no header of an id token")
+    return header
+
+
 _SHORTEST_KEY: t.Final = 342
 """Letters of a modulus with 2048 bits (RFC 7518 section 3.3)."""
 
@@ -161,6 +185,9 @@ def _rsa_key(fields: object) -> RSAKey | None:
         return None
     if fields.get("use", "sig") != "sig" or fields.get("alg", ALGORITHM) != ALGORITHM:
         return None
+    uses = fields.get("key_ops", ["verify"])
+    if not isinstance(uses, list) or "verify" not in uses:
+        return None
     if len(str(fields.get("n"))) < _SHORTEST_KEY:
         return None
     try:
@@ -170,4 +197,4 @@ def _rsa_key(fields: object) -> RSAKey | None:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LATEST

@@ -80,7 +80,8 @@ def found(code: str, pending: Pending) -> Found:
     """Who comes back with `code`, checked: they may sign in, and are who was asked for."""
     hub = state()
     token = _exchanged(code, pending)
-    claims = hub.id_tokens.verify(token.id_token, nonce=pending.nonce) if hub.config.openid else None
+    openid = hub.config.openid
+    claims = hub.id_tokens.verify(token.id_token, nonce=pending.nonce, age=pending.age) if openid else None
     user = _read_user(token)
     if claims and claims.subject != user.id:
         raise HubProtocolError("The id token is about somebody else than users/me.")
