@@ -86,7 +86,7 @@ def hub_bearer_required(view: F) -> F:
     A browser's cookie does not count here, so the view needs no protection against forged forms. Others get 401 or 403
     with ``WWW-Authenticate`` (RFC 6750 section 3).
     """
-    return _guarded(view, check=check_bearer, words=BEARER, first=_pass)
+    return _guarded(view, check=check_bearer, words=BEARER, first=check_bearer)
 
 
 def hub_permission_required(key: str, project: str | None = None) -> t.Callable[[F], F]:
@@ -108,9 +108,20 @@ def check_everything() -> Response | None:
     if is_public(request.endpoint):
         return None
     view = current_app.view_functions.get(request.endpoint or "")
-    # Where only a presented token counts, or nobody need be signed in, the view's own guard says so.
-    first: t.Callable[[], Response | None] = getattr(view, _FIRST) if view in _guards else check_login
+    # Where only a presented token counts, or nobody need be signed in, the view's own guard says so. Others may have
+    # copied its attributes; who has it inside is believed to call it.
+    guard = next((layer for layer in layers(view) if layer in _guards), None)
+    first: t.Callable[[], Response | None] = getattr(guard, _FIRST, check_login)
     return first()
+
+
+def layers(view: t.Any) -> t.Iterator[t.Any]:
+    """A view, and what decorators made with ``functools.wraps`` have inside of it, the outermost first."""
+    seen: set[int] = set()
+    while view is not None and id(view) not in seen:
+        seen.add(id(view))
+        yield view
+        view = getattr(view, "__wrapped__", None)
 
 
 def is_public(endpoint: str | None) -> bool:
@@ -167,8 +178,6 @@ def _guarded(
     setattr(guarded, GUARD, words)
     setattr(guarded, _FIRST, first)
     _guards.add(guarded)
-    inner: t.Any = view
-    while inner is not None:
+    for inner in layers(view):
         _bare.add(inner)
-        inner = getattr(inner, "__wrapped__", None)
     return t.cast(F, guarded)

@@ -19,7 +19,9 @@ from flask_hub_auth import (
     LoginRequired,
     current_hub_user,
     hub_access_denied,
+    hub_bearer_required,
     hub_group_required,
+    hub_login_optional,
     hub_login_required,
     hub_permission_required,
     hub_public,
@@ -437,6 +439,52 @@ def test_under_default_deny_everything_but_what_is_public_needs_a_login(protecte
     assert visitor.open("/").text == "home"
     assert visitor.open("/not/there").status_code == 404
     assert visitor.open("/", "POST").status_code == 405
+
+
+def test_a_guard_beneath_another_decorator_is_found_under_default_deny(
+    protected: Flask, hub_bearer: Callable[[str], dict[str, str]], visit: Visit
+) -> None:
+    """A decorator that keeps answers shows them to nobody without a token."""
+    kept: list[str] = []
+
+    def keep(view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        def keeping(*args: Any, **kwargs: Any) -> Any:
+            if not kept:
+                kept.append(view(*args, **kwargs))
+            return kept[0]
+
+        return keeping
+
+    add_page(protected, "/api", "data", lambda view: keep(timed(hub_bearer_required(view))))
+    add_page(protected, "/welcome", "hello", lambda view: timed(timed(hub_login_optional(view))))
+    assert (status(protected, "/api"), status(protected, "/welcome")) == (401, 200)
+    assert status(protected, "/api", **hub_bearer("jane")) == 200
+    assert (kept, status(protected, "/api")) == (["data"], 401)
+    visitor = visit(protected)
+    visitor.sign_in("/login")
+    assert [visitor.open(path).status_code for path in ("/api", "/welcome")] == [401, 200]
+
+
+def test_what_looks_like_a_guard_opens_nothing_under_default_deny(protected: Flask) -> None:
+    """S65."""
+
+    @hub_login_optional
+    def optional() -> str:
+        return "optional"
+
+    def copied() -> str:
+        return "its attributes are there, and no guard inside"
+
+    def circle() -> str:
+        return "inside of itself"
+
+    functools.update_wrapper(copied, optional)
+    copied.__dict__["__wrapped__"] = lambda: "something else"
+    circle.__dict__["__wrapped__"] = circle
+    protected.add_url_rule("/copied", "copied", copied)
+    protected.add_url_rule("/circle", "circle", circle)
+    assert [status(protected, "/copied"), status(protected, "/circle")] == [401, 401]
 
 
 def test_a_stranger_cannot_tell_a_page_that_is_not_there_from_one_that_is(protected: Flask) -> None:
