@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from .guards import bare_views, check_everything, is_public
+from .guards import bare_views, check_everything, is_public, layers
 from .state import GUARD
 
 PUBLIC: t.Final = "public"
@@ -32,32 +32,27 @@ class Route:
 def routes_of(app: Flask) -> list[Route]:
     """All rules of `app` by endpoint."""
     with app.app_context():
-        guards = {endpoint: _guard(app, endpoint) for endpoint in app.view_functions}
-    rules = sorted(app.url_map.iter_rules(), key=lambda rule: (rule.endpoint, rule.rule))
-    return [Route(rule.endpoint, rule.rule, guards.get(rule.endpoint, UNCLASSIFIED)) for rule in rules]
+        found = [Route(rule.endpoint, rule.rule, _guard(app, rule.endpoint)) for rule in app.url_map.iter_rules()]
+    return sorted(found, key=lambda route: (route.endpoint, route.rule))
 
 
 def _guard(app: Flask, endpoint: str) -> str:
     if endpoint in bare_views(app):
         return BARE
-    words = dict.fromkeys(_words(app.view_functions[endpoint]))
-    if words:
-        return ", ".join(words)
-    if is_public(endpoint):
-        return PUBLIC
-    return "login" if _is_protected(app, endpoint) else UNCLASSIFIED
+    hooks, own = list(_hooks(app, endpoint)), list(_words(app.view_functions.get(endpoint)))
+    before = [words for hook in hooks for words in _words(hook)]
+    if check_everything in hooks and not own and not is_public(endpoint):
+        before.append("login")
+    return ", ".join(dict.fromkeys(before + own)) or (PUBLIC if is_public(endpoint) else UNCLASSIFIED)
 
 
 def _words(view: t.Any) -> t.Iterator[str]:
     """The guards of a view, the outermost first; decorators pass their attributes on."""
-    while view is not None:
-        if words := getattr(view, GUARD, None):
-            yield words
-        view = getattr(view, "__wrapped__", None)
+    return (words for layer in layers(view) if (words := getattr(layer, GUARD, None)))
 
 
-def _is_protected(app: Flask, endpoint: str) -> bool:
-    """Whether the application, or a blueprint that the endpoint is in, asks everybody for a login."""
+def _hooks(app: Flask, endpoint: str) -> t.Iterator[t.Any]:
+    """What the application, and the blueprints that the endpoint is in, run before it; a guard may be among it."""
     parts = endpoint.split(".")[:-1]
-    owners = [None, *(".".join(parts[:length]) for length in range(1, len(parts) + 1))]
-    return any(check_everything in app.before_request_funcs.get(owner, ()) for owner in owners)
+    for owner in (None, *(".".join(parts[:length]) for length in range(1, len(parts) + 1))):
+        yield from app.before_request_funcs.get(owner, ())

@@ -17,6 +17,7 @@ from flask_hub_auth import (
     HubAuth,
     hub_bearer_required,
     hub_group_required,
+    hub_login_optional,
     hub_login_required,
     hub_permission_required,
     hub_public,
@@ -162,6 +163,46 @@ def test_nothing_is_unclassified_where_everything_is_protected(dev_hub: Any) -> 
     assert "unclassified" not in found.values()
     assert (found["open"], found["public"], found["api"]) == ("login", "public", "bearer")
     assert routes(app, "--check").exit_code == 0
+
+
+def test_a_rule_without_a_view_is_behind_the_login_of_everything(dev_hub: Any, app: Flask) -> None:
+    protected = plain_app(dev_hub, HUB_PROTECT_ALL=True)
+    HubAuth(protected)
+    for each in (protected, app):
+        each.add_url_rule("/later", "later")
+    assert (guards(protected)["later"], routes(protected, "--check").exit_code) == ("login", 0)
+    assert protected.test_client().get("/later").status_code == 401
+    assert (guards(app)["later"], routes(app, "--check").exit_code) == ("unclassified", 1)
+
+
+def test_a_guard_before_the_requests_of_a_blueprint_guards_its_views(app: Flask) -> None:
+    outer, inner = Blueprint("outer", __name__, url_prefix="/outer"), Blueprint("inner", __name__, url_prefix="/inner")
+    add(outer, "page")
+    add(outer, "open", hub_public)
+    add(inner, "page", hub_login_required)
+    add(app, "page")
+    outer.before_request(passing(hub_group_required("Developers")(lambda: None)))
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    found = guards(app)
+    assert {endpoint: found[endpoint] for endpoint in ("page", "outer.page", "outer.open", "outer.inner.page")} == {
+        "page": "unclassified",
+        "outer.page": "group Developers",
+        "outer.open": "group Developers",
+        "outer.inner.page": "group Developers, login",
+    }
+    client = app.test_client()
+    assert [client.get(path).status_code for path in ("/outer/page", "/outer/open", "/outer/inner/page")] == [401] * 3
+
+
+def test_a_guard_before_the_requests_leaves_the_login_of_everything_to_be_told(dev_hub: Any) -> None:
+    app = plain_app(dev_hub, HUB_PROTECT_ALL=True)
+    HubAuth(app)
+    app.before_request(hub_login_optional(lambda: None))
+    add(app, "page")
+    add(app, "open", hub_public)
+    found = guards(app)
+    assert (found["page"], found["open"]) == ("optional login, login", "optional login")
 
 
 def test_each_rule_has_a_line_of_its_own(app: Flask) -> None:
