@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
-from .current import hub
+from .current import hub, raw_query
 from .scopes import Scope, UnknownScope
 from .services import Service
 
@@ -42,13 +42,13 @@ class Return:
     """Where the answer goes. ``redirect_uri`` is one of the service's own."""
 
     redirect_uri: str
-    state: str | None
+    state: bytes | None
     fragment: bool
 
     def response(self, **fields: str | int | None) -> Response:
-        """A redirect with the fields that are not None, ``state`` unchanged, and ``iss`` (RFC 9207)."""
-        fields = {**fields, "state": self.state, "iss": hub.issuer if hub.options.iss else None}
-        answer = {name: value for name, value in fields.items() if value is not None}
+        """A redirect with the fields that are not None, ``state`` unchanged, and maybe ``iss`` (RFC 9207)."""
+        every = {**fields, "state": self.state, "iss": hub.issuer if hub.options.iss else None}
+        answer = {name: value for name, value in every.items() if value is not None}
         address = with_answer(self.redirect_uri, answer, fragment=self.fragment)
         headers = {"Location": address, "Cache-Control": "no-store"}
         return Response(status=hub.options.redirect_status, headers=headers)
@@ -74,7 +74,7 @@ class Asked:
         return SendBack(self.back, error, description)
 
 
-def with_answer(uri: str, fields: Mapping[str, str | int], *, fragment: bool = False) -> str:
+def with_answer(uri: str, fields: Mapping[str, str | int | bytes], *, fragment: bool = False) -> str:
     """``uri`` with its own query, and these fields behind it."""
     mark = "#" if fragment else "&" if "?" in uri else "?"
     return f"{uri}{mark}{urlencode(fields, quote_via=quote)}" if fields else uri
@@ -93,7 +93,8 @@ def read_logout(args: MultiDict[str, str]) -> str | None:
 
     Nobody has written down which addresses Hub takes: here the service's own, by either name, else its first one.
     """
-    service, state = _read_service(args), _once(args, "state")
+    service, _ = _read_service(args), _once(args, "state")
+    state = _read_state()
     asked = _once(args, "post_logout_redirect_uri") or _once(args, "redirect_uri")
     uri = _own_uri(service, asked) if asked else next(iter(service.accepted_uris), None)
     return uri if uri is None or state is None else with_answer(uri, {"state": state})
@@ -103,6 +104,13 @@ def _once(args: MultiDict[str, str], name: str) -> str | None:
     if len(args.getlist(name)) > 1:
         raise ErrorPage("invalid_request", f"Parameter '{name}' is passed more than once")
     return args.get(name)
+
+
+def _read_state() -> bytes | None:
+    """The one ``state``, as bytes: what a client puts there need not be text."""
+    pairs = parse_qsl(raw_query(), keep_blank_values=True, encoding="latin-1")
+    states = [value.encode("latin-1") for name, value in pairs if name == "state"]
+    return states[0] if len(states) == 1 else None
 
 
 def _read_service(args: MultiDict[str, str]) -> Service:
@@ -125,8 +133,7 @@ def _own_uri(service: Service, uri: str) -> str:
 def read(args: MultiDict[str, str]) -> Asked:
     """Raises ErrorPage or SendBack for what is wrong with an authorization request."""
     service, uri = read_client(args)
-    states = args.getlist("state")
-    back = Return(uri, states[0] if len(states) == 1 else None, args.get("response_type") in FRAGMENT)
+    back = Return(uri, _read_state(), args.get("response_type") in FRAGMENT)
     for name in args:
         if len(args.getlist(name)) > 1:
             raise SendBack(back, "invalid_request", f"Parameter '{name}' is passed more than once")

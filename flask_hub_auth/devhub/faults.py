@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -14,6 +15,9 @@ from .id_tokens import WrongIdToken
 Transport = Literal["refuse", "hang", "drip", "reset", "endless"]
 
 LONGEST_DELAY = 600
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
 # Where the fault of a request is found by the part of Hub that answers it all the same.
 FAULT = "devhub.fault"
@@ -91,10 +95,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "path": (lambda value: isinstance(value, str) and (value == "*" or value.startswith("/")), '"*", or begin with /'),
     "status": (lambda value: value is None or (_is_number(value, int) and 200 <= value <= 599), "200 to 599"),
     "delay": (lambda value: _is_number(value, int | float) and 0 <= value <= LONGEST_DELAY, "0 to 600 seconds"),
-    "body": (lambda value: value is None or isinstance(value, str), "a string"),
+    "body": (lambda value: value is None or (isinstance(value, str) and _fits(value, "utf-8")), "a string"),
     "headers": (
         lambda value: isinstance(value, Mapping) and all(_is_header(*pair) for pair in value.items()),
-        "an object of strings without line ends",
+        "an object of names and values that HTTP has",
     ),
     "times": (lambda value: value is None or (_is_number(value, int) and value >= 1), "a number from 1"),
     "transport": (lambda value: value is None or value in get_args(Transport), f"one of {get_args(Transport)}"),
@@ -107,7 +111,18 @@ def _is_number(value: object, kind: Any) -> bool:
 
 
 def _is_header(name: object, value: object) -> bool:
-    return isinstance(name, str) and isinstance(value, str) and not set("\r\n") & set(name + value)
+    """RFC 9110 section 5: a token, and a value of visible letters that fit into a byte each."""
+    if not isinstance(name, str) or not isinstance(value, str):
+        return False
+    return bool(HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value))
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _content_type(body: str) -> str:

@@ -11,6 +11,7 @@ Tree = dict[str, "Tree"]
 # Come along whether asked for or not.
 ALWAYS = ("type", "$type", "id")
 
+# Nested names; Hub's own have about five.
 DEEPEST = 20
 
 
@@ -29,24 +30,24 @@ def read_fields(text: str) -> Tree:
 
 def _read_list(tokens: Iterator[str], depth: int) -> tuple[Tree, str]:
     """Reads up to a closing parenthesis or the end, and says which."""
-    if depth > DEEPEST:
-        raise ValueError("too deep")
     tree: Tree = {}
-    place, named = tree, False
+    place, here = tree, depth
     for token in tokens:
         if token == ")":
             return tree, token
         if token == ",":
-            place, named = tree, False
+            place, here = tree, depth
         elif token == "(":
-            if not named:
+            if here == depth:
                 raise ValueError("a ( without a name")
-            inner, end = _read_list(tokens, depth + 1)
+            inner, end = _read_list(tokens, here)
             if end != ")":
                 raise ValueError("a ) is missing")
             _merge(place, inner)
         elif token != "/":
-            place, named = place.setdefault(token, {}), True
+            place, here = place.setdefault(token, {}), here + 1
+            if here > DEEPEST:
+                raise ValueError("too deep")
     return tree, ""
 
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from flask import Flask
+from werkzeug.datastructures import CombinedMultiDict
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
 from . import authorization, control, cors, grants, openid, pages, permissions, registry, rest, users, youtrack
 from .faults import FAULT, Transport
+from .reading import Json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -79,6 +82,8 @@ class Gate:
         host = _hostname(environ.get("HTTP_HOST", ""))
         if host not in LOOPBACK and host != urlsplit(self._hub.url).hostname:
             return Response("This Hub answers only to localhost, 127.0.0.1 and [::1].\n", status=421)
+        if not _is_utf8(environ.get("QUERY_STRING", "")):
+            return Response("The query is not UTF-8.\n", status=400)
         try:
             length = int(environ.get("CONTENT_LENGTH") or 0)
         except ValueError:
@@ -116,8 +121,7 @@ class Gate:
 def _application(hub: DevHub, *blueprints: Any) -> Flask:
     app = Flask(__package__)
     app.extensions["devhub"] = hub
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json = Json(app)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
@@ -128,6 +132,15 @@ def _hostname(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether text of a WSGI environment, which is bytes under another name (PEP 3333), is UTF-8 when they are read."""
+    try:
+        text.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _broken(environ: WSGIEnvironment, transport: Transport, answer: Response | None) -> Response:
@@ -145,7 +158,11 @@ def _call(environ: WSGIEnvironment, now: float) -> dict[str, Any]:
     """What the list of calls says about a request."""
     # Reading the form from a copy: Hub wants to read it too.
     request = Request({**environ, "wsgi.input": BytesIO(environ["wsgi.input"].getvalue())}, populate_request=False)
-    sent = request.values
+    try:
+        sent = request.values
+    except HTTPException:
+        # A form that is too large is Hub's to refuse.
+        sent = CombinedMultiDict([request.args])
     return {
         "method": request.method,
         "path": request.path,

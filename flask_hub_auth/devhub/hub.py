@@ -78,6 +78,11 @@ class DevHub:
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"url must be Hub's base, with its path, got {url!r}. Example: {IN_MEMORY_URL}")
+        for uri in (redirect_uris := list(redirect_uris)):
+            try:
+                urlsplit(uri)
+            except ValueError:
+                raise ValueError(f"{uri!r} is no redirect URI. Example: {REDIRECT_URIS[0]}") from None
         self.url = url.rstrip("/")
         self.options = Options().changed(options)
         self._clock = clock or time.time
@@ -93,7 +98,7 @@ class DevHub:
             service_name,
             service_secret or None,
             home_url=home_url,
-            redirect_uris=list(redirect_uris),
+            redirect_uris=redirect_uris,
             trusted=trusted,
             permissions=list(DEMO_PERMISSIONS),
         )

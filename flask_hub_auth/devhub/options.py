@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+# Seconds; beyond it are times that nothing can count with.
+TEN_YEARS = 10 * 365 * 24 * 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -49,10 +52,10 @@ class Options:
     knows_application_names: bool = False
     scope_in_answer: Literal["asked", "ids", "absent"] = "asked"
 
-    # Authorization endpoint. RFC 9207's ``iss`` is not documented for Hub; clients have to take answers with and
-    # without it. Assumed: the error of ``silent`` where the guest is banned, and the status of answers (303 was seen
-    # to and from the login page). ``max_age`` and ``prompt`` of OpenID Connect are assumed to work.
-    iss: bool = True
+    # Authorization endpoint. Answers of Hub that were seen have no ``iss`` (RFC 9207). Assumed: the error of ``silent``
+    # where the guest is banned, and the status of answers (303 was seen to and from the login page). ``max_age`` and
+    # ``prompt`` of OpenID Connect are assumed to work.
+    iss: bool = False
     silent_error: str = "access_denied"
     redirect_status: Literal[302, 303] = 302
     max_age: bool = True
@@ -131,7 +134,9 @@ def _fits(value: object, hint: Any) -> bool:
         return any(_fits(value, each) for each in of)
     if isinstance(value, bool):
         return hint is bool
-    return isinstance(value, int | float if hint is float else hint)
+    if hint in (int, float):
+        return isinstance(value, int | hint) and abs(value) <= TEN_YEARS
+    return isinstance(value, hint)
 
 
 def _in_words(hint: Any) -> str:
@@ -140,5 +145,10 @@ def _in_words(hint: Any) -> str:
         return f"one of {', '.join(map(repr, of))}"
     if kind in (Union, UnionType):
         return "a string or nothing"
-    words = {bool: "true or false", int: "whole seconds", float: "a number of seconds", str: "a string"}
+    words = {
+        bool: "true or false",
+        int: "whole seconds, ten years at most",
+        float: "a number of seconds, ten years at most",
+        str: "a string",
+    }
     return words.get(hint, "a list of strings")

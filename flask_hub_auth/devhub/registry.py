@@ -159,6 +159,10 @@ def _is_absolute(value: object) -> bool:
 
 def _is_redirect(value: object) -> bool:
     """Absolute, of any scheme, or relative to the home URL; RFC 6749 section 3.1.2 allows no fragment."""
+    try:
+        urlsplit(str(value))
+    except ValueError:
+        return False
     return _is_line(value) and "#" not in str(value)
 
 

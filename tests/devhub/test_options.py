@@ -49,12 +49,16 @@ def test_options_are_read_and_changed_by_the_control_interface(visitor: Visitor,
         {"allowed_origins": [1]},
         {"issuer": 1},
         {"clock_skew": "1"},
+        {"clock_skew": -1e300},
+        {"clock_skew": 1e12},
+        {"session_life": -1e12},
+        {"token_life": 10**30},
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_with_a_sentence(
     visitor: Visitor, hub: DevHub, changes: dict[str, Any]
 ) -> None:
-    refused = visitor.post(f"{ROOT}/options", json={"iss": False, **changes})
+    refused = visitor.post(f"{ROOT}/options", json={"iss": True, **changes})
     assert refused.status_code == 400
     assert next(iter(changes)) in refused.get_json()["error_description"]
     assert hub.options == DevHub().options
@@ -104,7 +108,7 @@ def test_an_id_token_says_what_it_is_told_to(make_visitor: MakeVisitor, says: li
 
 
 def test_the_issuer_can_be_another_than_hub_s_address(make_visitor: MakeVisitor) -> None:
-    visitor = make_visitor(issuer="https://inside.example/hub")
+    visitor = make_visitor(issuer="https://inside.example/hub", iss=True)
     document = visitor.get("/.well-known/openid-configuration").get_json()
     assert document["issuer"] == "https://inside.example/hub"
     assert document["token_endpoint"] == "https://hub.test/hub/api/rest/oauth2/token"

@@ -149,6 +149,8 @@ def test_somebody_else_may_be_let_to(visitor: Visitor, hub: DevHub) -> None:
         ({"redirectUris": "https://app.example/authorized"}, "bad_request", "redirectUris"),
         ({"redirectUris": ["https://app.example/#a"]}, "bad_request", "redirectUris"),
         ({"redirectUris": [""]}, "bad_request", "redirectUris"),
+        ({"redirectUris": ["//[x]"]}, "bad_request", "redirectUris"),
+        ({"redirectUris": ["https://["]}, "bad_request", "redirectUris"),
         ({"redirectUris": [1]}, "bad_request", "redirectUris"),
         ({"redirectUris": None}, "bad_request", "redirectUris"),
         ({"trusted": "true"}, "bad_request", "trusted"),
