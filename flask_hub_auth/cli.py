@@ -37,6 +37,7 @@ ADMIN_TOKEN: t.Final = "HUB_ADMIN_TOKEN"
 PASSWORD: t.Final = "HUB_PASSWORD"
 FORBIDDEN: t.Final = "Hub does not let this account register services. Use an administrator's."
 SERVICE_SECRET: t.Final = "FLASK_HUB_SERVICE_SECRET"
+NO_HUBAUTH: t.Final = "The application '{}' has no HubAuth. Call HubAuth(app) where it is made."
 WHOSE_ID: t.Final = "The id is that of Hub, current_hub_user.id, and not the login."
 
 
@@ -174,7 +175,7 @@ def routes(context: click.Context, strict: bool, as_json: bool) -> None:
         if found or as_json:
             output.tell(_json(found) if as_json else _table(found))
     if EXTENSION not in app.extensions:
-        click.echo(_without_hubauth(app), err=True)
+        click.echo(NO_HUBAUTH.format(app.name), err=True)
     if strict and any(each.is_open for each in found):
         names = ", ".join(dict.fromkeys(each.endpoint for each in found if each.is_open))
         click.echo(f"Nobody has said who may come to: {names}. Guard it, or mark it @hub_public.", err=True)
@@ -207,7 +208,7 @@ def sessions_list(context: click.Context, user_id: str, as_json: bool) -> None:
         click.echo(json.dumps([{"since": each.since, "last_seen": each.last_seen} for each in found]))
         return
     if not found:
-        click.echo(f"There is none of the id {user_id}, under this SECRET_KEY. {WHOSE_ID}", err=True)
+        click.echo(f"There is none, under this SECRET_KEY. {WHOSE_ID}", err=True)
         return
     click.echo(f"{'since':20}  last seen (UTC)", err=True)
     for each in found:
@@ -256,12 +257,8 @@ def _state(context: click.Context) -> HubState:
     app = _application(context)
     state = app.extensions.get(EXTENSION)
     if not isinstance(state, HubState):
-        raise HubConfigError(_without_hubauth(app))
+        raise HubConfigError(NO_HUBAUTH.format(app.name))
     return state
-
-
-def _without_hubauth(app: Flask) -> str:
-    return f"The application '{app.name}' has no HubAuth. Call HubAuth(app) where it is made."
 
 
 @contextlib.contextmanager

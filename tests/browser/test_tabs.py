@@ -11,7 +11,7 @@ from flask import Response
 from playwright.sync_api import Page, Request
 
 from flask_hub_auth import HubConfig
-from flask_hub_auth.web.pending import PendingLogins
+from flask_hub_auth.web.pending import AS_USUAL, PendingLogins
 
 from .scene import FORM, HOME, Demo, Person, fill_in, heading
 
@@ -142,7 +142,7 @@ def an_old_login(person: Person, path: str) -> str:
         "SECRET_KEY": (demo.instance / "secret_key").read_text(),
     }
     logins = PendingLogins(HubConfig.from_mapping(settings, debug=True), lambda: time.time() - 660)
-    pending, response = logins.begin(path), Response()
+    pending, response = logins.begin(path, AS_USUAL), Response()
     logins.remember(response, {}, pending)
     [(name, cookie)] = SimpleCookie(response.headers["Set-Cookie"]).items()
     person.context.add_cookies([{"name": name, "value": cookie.value, "url": demo.url}])
