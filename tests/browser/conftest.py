@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from .scene import Demo, Person, running_demo
 
@@ -64,6 +66,17 @@ def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo, with tokens of the shortest life that the extension believes in."""
     with running_demo(tmp_path_factory.mktemp("short"), token_life=5) as demo:
         yield demo
+
+
+@pytest.fixture
+def without_cookies(chromium: Browser, tmp_path: Path) -> Iterator[BrowserContext]:
+    """One that its owner has told to keep no cookies of anybody."""
+    (tmp_path / "Default").mkdir()
+    settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(settings))
+    path = next(filter(None, map(shutil.which, CHROMIUMS)))
+    with chromium.browser_type.launch_persistent_context(tmp_path, executable_path=path, args=QUIET.split()) as context:
+        yield context
 
 
 @pytest.fixture

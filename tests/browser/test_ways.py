@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request
+from playwright.sync_api import BrowserContext, Page, Request
 
 from flask_hub_auth.devhub.hub import SERVICE_ID
 
@@ -68,6 +68,16 @@ def test_a_stranger_is_welcome_and_goes_through_hub_once(person: Person) -> None
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/welcome")
     assert heading(page) == "Welcome, Jane Doe"
+
+
+def test_a_browser_that_keeps_no_cookies_is_welcome_too(demo: Demo, without_cookies: BrowserContext) -> None:
+    person = Person(demo, without_cookies)
+    asked = addresses_asked_at_hub(person)
+    page = person.tab("/welcome")
+    assert page.url.startswith(f"{demo.url}/welcome?hub_asked=")
+    assert heading(page) == "Welcome"
+    page.reload()
+    assert (heading(page), len(asked), person.troubles) == ("Welcome", 1, [])
 
 
 def test_a_guest_of_hub_is_nobody(person: Person) -> None:
