@@ -23,6 +23,8 @@ KEYS_PATH: t.Final = "/api/rest/oauth2/keys"
 ALGORITHM: t.Final = "RS256"
 """The one algorithm of Hub's id tokens (Hub documentation, "OpenID Connect"); a token cannot choose another."""
 
+FAR_APART: t.Final = 20 * 60
+"""Seconds past which an id token is not of now, whatever the clocks: the nonce is what binds it to a login."""
 SKEW: t.Final = 60
 """Seconds that Hub's clock may be apart from ours."""
 
@@ -150,8 +152,8 @@ class IdTokens:
             return "a time is missing or no number (exp, iat, auth_time, nbf)"
         if now >= claims["exp"] + SKEW:
             return "it has expired (exp)"
-        if not -age - SKEW <= claims["iat"] - now <= SKEW or began - now > SKEW:
-            return f"it is not of this login, or the clocks of Hub and this machine are over {SKEW} s apart (iat, nbf)"
+        if not -age - FAR_APART <= claims["iat"] - now <= FAR_APART or began - now > FAR_APART:
+            return "it is not of now, or the clocks of Hub and this machine are over 20 minutes apart (iat, nbf)"
         return None
 
     def _read_keys(self) -> dict[str, RSAKey]:

@@ -215,8 +215,8 @@ def test_an_id_token_that_says_something_else_signs_nobody_in(claims: dict[str, 
     assert minted.come_back(claims) == 502
 
 
-@pytest.mark.parametrize(("claim", "apart"), [("iat", 65), ("iat", -65), ("nbf", 65)])
-def test_a_time_is_good_within_a_minute(claim: str, apart: int, visitor: Visitor, dev_hub: HubInMemory) -> None:
+@pytest.mark.parametrize(("claim", "apart"), [("iat", 1205), ("iat", -1205), ("nbf", 1205)])
+def test_a_time_is_good_within_twenty_minutes(claim: str, apart: int, visitor: Visitor, dev_hub: HubInMemory) -> None:
     for seconds, status in ((apart, 502), (apart - 10 * (apart // abs(apart)), 302)):
         minted = Minted(visitor, dev_hub)
         assert minted.come_back({claim: minted.claims["iat"] + seconds}) == status
@@ -408,17 +408,17 @@ def test_a_hub_that_asks_for_no_password_though_it_should_opens_no_vault(
     assert visitor.open("/vault").status_code == 302
 
 
-@pytest.mark.parametrize("apart", [-900, 900])
+@pytest.mark.parametrize("apart", [-1500, 1500])
 def test_the_log_says_that_the_clocks_are_apart(
     apart: int, visitor: Visitor, dev_hub: HubInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = dev_hub.clock
     dev_hub.clock = dev_hub.sessions._clock = dev_hub.store._clock = lambda: ours() + apart
     assert visitor.sign_in().status_code == 502
-    assert "the clocks of Hub and this machine are over 60 s apart" in caplog.text
+    assert "the clocks of Hub and this machine are over 20 minutes apart" in caplog.text
 
 
-@pytest.mark.parametrize("apart", [-55, 55])
+@pytest.mark.parametrize("apart", [-900, -55, 55, 900])
 def test_a_clock_of_hubs_that_is_a_little_apart_locks_nobody_out(
     apart: int, visitor: Visitor, dev_hub: HubInMemory
 ) -> None:
