@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import typing as t
 from functools import partial
 from urllib.parse import urljoin, urlsplit
@@ -11,7 +12,7 @@ from ..errors import HubError, HubUnavailable
 from ..hub.answer import Answer
 from .clockwork import TimeIsOver
 from .findings import Finding, found
-from .ground import Ground, Word, failure
+from .ground import Ground, Word, base_url, failure
 
 CONFIG_PATH: t.Final = "/api/config?fields=ring(url,serviceId),version"
 """Where a YouTrack tells its clients, without a login, where its Hub is (YouTrack Mobile reads it)."""
@@ -27,14 +28,14 @@ def find_hub(ground: Ground) -> tuple[Word | None, list[Finding]]:
         return None, [_unreachable(ground, error)]
     except HubError as error:
         return None, [found("hub-something-else", str(error))]
-    if word.kind == "moved":
+    if word.kind == "moved" or (word.kind == "abroad" and _hub_at(ground, word.base)):
         seen = f"{ground.config.url} sends everybody on to another address."
         return None, [found("hub-moved", seen, url=word.base)]
     if word.answer.status >= 500 or word.answer.status == 429:
         return None, [found("hub-failing", f"{word.answer}.")]
     if word.answer.status == 407:
         return None, [found("hub-proxy", "The proxy wants to know who asks (HTTP 407).")]
-    if word.kind in ("other", "elsewhere"):
+    if word.kind in ("other", "elsewhere", "abroad"):
         return None, [_somebody_else(ground, word)]
     return word, []
 
@@ -45,7 +46,18 @@ def _unreachable(ground: Ground, error: HubUnavailable) -> Finding:
     spoke_tls = hub.scheme == "https" and error.cause in ("tls", "silent", "broken")
     if spoke_tls and not ground.config.proxy and _speaks_http(hub.hostname or "", hub.port or 443, ground):
         return found("hub-plain-http", f"What answers at {hub.netloc} speaks http without TLS.")
+    bundle = ground.config.ca_bundle
+    if error.cause == "tls" and bundle and not _has_certificate(bundle):
+        return found("hub-certificate", f"In HUB_CA_BUNDLE, which is {bundle}, there is no certificate.")
     return failure(error)
+
+
+def _has_certificate(bundle: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+    except OSError:
+        return False
+    return True
 
 
 def _speaks_http(host: str, port: int, ground: Ground) -> bool:
@@ -71,7 +83,7 @@ def _somebody_else(ground: Ground, word: Word) -> Finding:
     answers = ground.budget.together(asked)
     if hub := answers.get("youtrack"):
         return found("hub-is-youtrack", f"At {url} is a YouTrack, which is not its Hub.", url=hub)
-    at = next((base for base in candidates if answers.get(base)), word.base)
+    at = next((base for base in candidates if answers.get(base)), word.base if word.kind == "elsewhere" else "")
     if at:
         return found("hub-path-wrong", f"At {url} is no Hub, but there is one at {at} on the same host.", url=at)
     return found("hub-something-else", f"What is at {url} is no Hub: {_told(word.answer)}.")
@@ -106,8 +118,6 @@ def _hub_of_youtrack(ground: Ground, url: str) -> str:
         ring = ground.way(url).look(CONFIG_PATH).json().get("ring")
         address = ring.get("url") if isinstance(ring, dict) else None
         # A path without a host is one of the origin (seen in YouTrack Mobile).
-        hub = urlsplit(urljoin(url, address)) if isinstance(address, str) and address else None
+        return base_url(urljoin(url, address)) if isinstance(address, str) and address else ""
     except (HubError, ValueError):
         return ""
-    is_address = hub and hub.scheme in ("http", "https") and hub.hostname and not hub.username
-    return f"{hub.scheme}://{hub.netloc}{hub.path.rstrip('/')}" if hub and is_address else ""

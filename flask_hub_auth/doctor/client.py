@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from functools import partial
 from urllib.parse import urljoin, urlsplit
@@ -11,6 +12,7 @@ from ..errors import HubError, HubRefused
 from ..hub import HubOAuth
 from ..hub.openid import KEYS_PATH, read_keys
 from ..model import Secret
+from .clockwork import ONE_CALL
 from .findings import Finding, found
 from .ground import VERIFIER, Ground, Word, failure
 
@@ -30,12 +32,30 @@ def own_token(ground: Ground, *, as_service: bool) -> tuple[Secret | None, list[
     config = ground.config
     if config.service_secret is None:
         return None, _without_secret(ground)
+    secret = _secret(ground, config.service_secret)
+    if isinstance(secret, Finding):
+        return None, [secret]
+    oauth = HubOAuth(config.url, config.service_id, secret, transport=ground.way())
     try:
-        return ground.oauth().for_service((HUB_ID, config.service_id)).access_token, []
+        return oauth.for_service((HUB_ID, config.service_id)).access_token, []
     except HubRefused as refusal:
         return None, list(_refused(refusal, config.service_id, as_service=as_service))
     except HubError as error:
         return None, [failure(error)]
+
+
+def _secret(ground: Ground, source: t.Callable[[], str]) -> t.Callable[[], str] | Finding:
+    """The secret, asked for once: what is asked is the application's, and may hang, or raise anything."""
+
+    def asked() -> t.Callable[[], str] | Finding:
+        try:
+            secret = source()
+        except BaseException as error:
+            return found("secret-unreadable", f"The service secret could not be read ({type(error).__name__}).")
+        return lambda: secret
+
+    late = found("secret-unreadable", f"What is asked for the service secret gave none within {ONE_CALL:.0f} s.")
+    return ground.budget.at_most(ONE_CALL).together({"secret": asked}).get("secret", late)
 
 
 def _without_secret(ground: Ground) -> list[Finding]:
@@ -70,7 +90,7 @@ def refusals(ground: Ground, word: Word, token: Secret | None) -> list[Finding]:
     if word.kind == "page" and word.error in REDIRECT_ERRORS:
         return [_redirect_uri(ground, token)]
     if word.kind == "page":
-        return [found("service-unknown", f"Hub knows no service {config.service_id} ({word.error}).")]
+        return [found("service-unknown", f"Hub knows no service {_shown(config.service_id)} ({word.error}).")]
     if word.error in _FLOW_ERRORS:
         return [found("flow-off", f"Hub does not let the service {config.service_id} sign people in ({word.error}).")]
     if word.error in ("server_error", "temporarily_unavailable"):
@@ -80,6 +100,11 @@ def refusals(ground: Ground, word: Word, token: Secret | None) -> list[Finding]:
     if word.kind == "back" and word.error != "invalid_scope":
         return [found("service-refused", f"Hub does not let the service {config.service_id} sign people in.")]
     return []
+
+
+def _shown(service_id: str) -> str:
+    """An id that looks like one; what looks otherwise may be the secret, in the wrong place."""
+    return service_id if re.fullmatch(r"[0-9a-f]+(-[0-9a-f]+){4}", service_id, re.I) else "with this HUB_SERVICE_ID"
 
 
 def pkce(ground: Ground) -> list[Finding]:

@@ -13,7 +13,7 @@ from .findings import Finding, each_once, found, unfinished
 from .ground import Ground
 from .own import look_at_application
 from .start import hanging, no_start
-from .stores import look_at_store
+from .stores import look_at_store_in_time
 from .visit import look_at_hub
 
 
@@ -38,7 +38,7 @@ def examine(load: t.Callable[[], Flask], late: t.Callable[[list[Finding]], t.NoR
     asked: dict[str, t.Callable[[], list[Finding]]] = {
         "the application": lambda: look_at_application(app, ground.config),
         "Hub": lambda: look_at_hub(ground),
-        "the store": lambda: look_at_store(state.keeper.logins.store),
+        "the store": lambda: look_at_store_in_time(ground.budget, state.keeper.logins.store),
     }
     parts = ground.budget.with_margin().together(asked)
     return each_once([*(finding for part in parts.values() for finding in part), *unfinished(asked.keys() - parts)])

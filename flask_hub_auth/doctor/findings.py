@@ -5,6 +5,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..pages import clean
+
+LONGEST: t.Final = 1000
+"""Letters of a line; a hostile server must not fill the screen."""
+
 Level = t.Literal["warning", "error"]
 
 
@@ -19,9 +24,10 @@ class Finding:
 
 
 def found(code: str, seen: str, **values: str) -> Finding:
-    """The finding of a code; `values` fill in what there is to do."""
+    """The finding of a code; `values` fill in what there is to do. Both may hold what a server said."""
     level, do = CODES[code]
-    return Finding(code, level, seen, do.format(**values))
+    seen = "\n".join(clean(line, LONGEST) for line in seen.split("\n"))
+    return Finding(code, level, seen, do.format_map({name: clean(each, LONGEST) for name, each in values.items()}))
 
 
 def unfinished(late: t.Collection[str]) -> list[Finding]:

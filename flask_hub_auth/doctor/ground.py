@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit
 
 from flask import Flask
 
@@ -14,6 +14,8 @@ from ..hub import HubOAuth
 from ..hub.answer import Answer
 from ..hub.oauth import AUTHORIZATION_PATH
 from ..hub.transport import Transport
+from ..readers import Wrong
+from ..urls import address
 from ..web.state import HubState
 from .clockwork import Budget
 from .findings import Finding, found
@@ -22,6 +24,8 @@ LOGIN_PATH: t.Final = "/auth/login"
 ERROR_PATH: t.Final = "/auth/oauth/error"
 VERIFIER: t.Final = "hub-check-" + "0123456789" * 4
 """A verifier of the right length; nobody ever sends a code for it."""
+
+_LONGEST_URL: t.Final = 200
 
 _CAUSES: t.Final = {
     "proxy": "hub-proxy",
@@ -79,7 +83,7 @@ class Ground:
         return Word.of(way.look(address.removeprefix(way.hub_url)), url, asked["redirect_uri"])
 
 
-Kind = t.Literal["login", "page", "back", "moved", "elsewhere", "other"]
+Kind = t.Literal["login", "page", "back", "moved", "elsewhere", "abroad", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class Word:
     """What the authorization endpoint said.
 
     `kind`: ``login`` (the login page: all is well), ``page`` (an error that Hub shows itself), ``back`` (an error that
-    goes to the client), ``moved`` (to the same endpoint at `base`), ``elsewhere`` (Hub's pages are at `base`), or
-    ``other``, which is none of Hub's answers.
+    goes to the client), ``moved`` (to the same endpoint at `base`), ``elsewhere`` (Hub's pages are at `base`),
+    ``abroad`` (the same, on another server, which need be no Hub), or ``other``, which is none of Hub's answers.
     """
 
     kind: Kind
@@ -110,11 +114,30 @@ class Word:
         if place == redirect_uri.partition("?")[0] and error:
             return cls("back", answer, error)
         for kind, path in (("login", LOGIN_PATH), ("page", ERROR_PATH), ("moved", AUTHORIZATION_PATH)):
-            if target.path.endswith(path):
-                base = place.removesuffix(path)
-                is_here = urlsplit(base).path == urlsplit(hub_url).path or kind == "moved"
-                return cls(t.cast(Kind, kind if is_here else "elsewhere"), answer, error, base)
+            if target.path.endswith(path) and (base := base_url(place.removesuffix(path))):
+                where = kind if kind == "moved" else _kind_at(kind, base, hub_url)
+                return cls(t.cast(Kind, where), answer, error, base)
         return cls("other", answer)
+
+
+def base_url(url: str) -> str:
+    """`url`, which somebody else has said, if it could be a Hub's base; nothing if not."""
+    try:
+        return address(url) if len(url) <= _LONGEST_URL else ""
+    except Wrong:
+        return ""
+
+
+def _kind_at(kind: str, base: str, hub_url: str) -> str:
+    """What it means that one of Hub's pages, of this kind, is at `base`."""
+    here, there = urlsplit(hub_url), urlsplit(base)
+    if _origin(here) != _origin(there):
+        return "abroad"
+    return kind if here.path == there.path else "elsewhere"
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80}.get(parts.scheme, 443)
 
 
 def failure(error: HubError) -> Finding:

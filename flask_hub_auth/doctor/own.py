@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import os
 import sys
 import types
 import typing as t
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -13,10 +16,10 @@ from flask import Flask
 from ..config import HubConfig
 from ..web.guards import bare_views
 from .findings import Finding, found
+from .start import LIBRARIES, PACKAGE
 
 _FEWEST: t.Final = 8
 """Different bytes that a key has by chance, nearly always: 32 random ones have about 30, in hexadecimal 14."""
-_LONGEST_PIECE: t.Final = 12
 _WORDS: t.Final = ("secret", "password", "changeme", "change-me", "change_me", "example", "insecure", "default")
 
 
@@ -45,9 +48,11 @@ def _keys(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
 
 def is_weak(key: bytes) -> bool:
     """Whether a key of enough bytes was plainly not made by chance."""
-    repeats = any(key == (key[:size] * len(key))[: len(key)] for size in range(1, _LONGEST_PIECE + 1))
+    repeats = any(key == (key[:size] * len(key))[: len(key)] for size in range(1, len(key) // 2 + 1))
     text = key.decode("latin-1").lower()
-    return repeats or len(set(key)) < _FEWEST or any(word in text for word in _WORDS)
+    # Letters that follow one another, as in the alphabet.
+    steps = sum(after - before in (1, -1) for before, after in pairwise(key))
+    return repeats or len(set(key)) < _FEWEST or steps > len(key) // 2 or any(word in text for word in _WORDS)
 
 
 def _host(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
@@ -91,29 +96,30 @@ def _bearer(config: HubConfig) -> t.Iterator[Finding]:
 
 
 def uses(app: Flask, *names: str) -> bool:
-    """Whether the application's own code mentions one of `names`, in a view or in the modules beside them."""
-    own = {app.import_name, *(view.__module__ for view in app.view_functions.values())}
-    inside = [name for name in list(sys.modules) if name in own or name.startswith(f"{app.import_name}.")]
-    values: list[object] = list(app.view_functions.values())
-    for place in (vars(sys.modules[name]) for name in inside):
-        if any(name in place for name in names):
-            return True
-        values += [value for value in place.values() if getattr(value, "__module__", None) == place["__name__"]]
-    return any(name in names for value in values for code in _codes(value) for name in _mentioned(code))
+    """Whether the application's own code mentions one of `names`: its modules, those beside it, those of its views."""
+    return any(_mentions(module, names) for module in _own_modules(app))
 
 
-def _codes(value: object) -> t.Iterator[types.CodeType]:
-    """The code of a function, of what it wraps, or of the methods of a class."""
-    if isinstance(value, types.FunctionType):
-        yield inspect.unwrap(value).__code__
-        view_class = getattr(value, "view_class", None)
-        yield from _codes(view_class) if view_class else ()
-    elif isinstance(value, type):
-        yield from (code for each in vars(value).values() if not isinstance(each, type) for code in _codes(each))
+def _own_modules(app: Flask) -> t.Iterator[types.ModuleType]:
+    own = {app.import_name, *(getattr(view, "__module__", "") for view in app.view_functions.values())}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        is_beside = file.startswith(f"{app.root_path}{os.sep}") and not file.startswith(LIBRARIES)
+        is_own = name in own or name.startswith(f"{app.import_name}.") or is_beside
+        if is_own and not file.startswith(PACKAGE):
+            yield module
 
 
-def _mentioned(code: types.CodeType) -> t.Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _mentioned(constant)
+def _mentions(module: types.ModuleType, names: t.Collection[str]) -> bool:
+    """By its source, since an import of everything brings names that are not used; where it has none, by its names."""
+    try:
+        source = inspect.getsource(module)
+        nodes = ast.walk(ast.parse(source)) if any(name in source for name in names) else ()
+    except (OSError, TypeError, SyntaxError, RecursionError):
+        return any(name in vars(module) for name in names)
+    return any(_name(node) in names for node in nodes)
+
+
+def _name(node: ast.AST) -> str:
+    """What a piece of code names: a variable, an attribute, or something that is imported by its name."""
+    return str(getattr(node, {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}.get(type(node), ""), ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import sysconfig
@@ -16,8 +17,10 @@ from .findings import Finding, found
 
 KEYS: t.Final = "SECRET_KEY"
 """What the names of all keys begin with."""
-_LIBRARIES: t.Final = (*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), "<")
-"""Where code is that is not the application's; Python's own frames are ``<frozen ...>``."""
+PACKAGE: t.Final = f"{Path(__file__).parents[1]}{os.sep}"
+_KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
+LIBRARIES: t.Final = tuple(f"{sysconfig.get_path(kind)}{os.sep}" for kind in _KINDS)
+"""Where code is that is not the application's."""
 
 
 def no_start(error: BaseException) -> t.Iterator[Finding]:
@@ -53,7 +56,7 @@ def _cause(error: BaseException | None) -> str:
 
 def _place(frames: t.Sequence[traceback.FrameSummary]) -> str:
     """The innermost line that is the application's; where none is, the innermost of all."""
-    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, PACKAGE, "<"))]
     return "".join(f" at {frame.filename}:{frame.lineno}" for frame in (own or frames)[-1:])
 
 

@@ -9,12 +9,24 @@ from pathlib import Path
 
 from ..errors import StoreUnavailable
 from ..tokens.store import FileStore, MemoryStore, Store
+from .clockwork import Budget
 from .findings import Finding, found
 
+SECONDS: t.Final = 6.0
+"""For all that one login needs; a client of Redis may have more patience."""
 _BYTES: t.Final = 64 * 1024
 """More than a login has: a disk that is nearly full should show."""
 _FULL: t.Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CAUSES: t.Final = {"away": "redis-away", "full": "store-full", "read-only": "store-not-writable"}
+
+
+def look_at_store_in_time(budget: Budget, store: Store) -> list[Finding]:
+    """What is wrong with the store, which may hang, or drip."""
+    seen = budget.at_most(SECONDS).together({"store": lambda: look_at_store(store)})
+    if "store" in seen:
+        return seen["store"]
+    code, what = ("store-not-writable", str(store.folder)) if isinstance(store, FileStore) else ("redis-away", "Redis")
+    return [found(code, f"{what} has not kept one record, and given it back, within {SECONDS:.0f} s.")]
 
 
 def look_at_store(store: Store) -> list[Finding]:

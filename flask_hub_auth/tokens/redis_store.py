@@ -93,7 +93,9 @@ class RedisStore:
         One policy for each server. Where nobody may know how its data is kept, it is taken for kept.
         """
         memory = _servers(self._asked(lambda: self._client.info("memory")))
-        found = frozenset(str(each["maxmemory_policy"]) for each in memory if "maxmemory_policy" in each)
+        # Without a limit nothing is thrown away, whatever the policy.
+        limited = [each for each in memory if each.get("maxmemory", 1)]
+        found = frozenset(str(each["maxmemory_policy"]) for each in limited if "maxmemory_policy" in each)
         log = _servers(self._asked(lambda: self._client.info("persistence")))
         if all(each.get("aof_enabled") for each in log):
             return found, True

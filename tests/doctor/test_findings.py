@@ -42,6 +42,13 @@ def test_what_there_is_to_do_is_one_sentence_without_gaps() -> None:
         assert not set("{}\n") & set(finding.do)
 
 
+def test_what_servers_say_cannot_paint_the_screen_nor_fill_it() -> None:
+    finding = found("hub-moved", "a\x1b[2J\r\nb" + "c" * 9000, url="https://h/\u202e" + "d" * 9000)
+    assert finding.seen.startswith("a\\x1b[2J\\r\nbccc")
+    assert finding.do.startswith("Set HUB_URL to https://h/\\u202eddd")
+    assert len(finding.seen) + len(finding.do) < 2100
+
+
 def test_a_cause_that_is_seen_twice_is_told_once() -> None:
     twice = [found("clock-apart", "first"), found("secret-wrong", "x"), found("clock-apart", "second")]
     assert [(each.code, each.seen) for each in each_once(twice)] == [("secret-wrong", "x"), ("clock-apart", "first")]
@@ -61,6 +68,9 @@ def test_lack_of_time_is_told_only_where_no_error_explains_it() -> None:
         b"x" * 64,
         b"abc" * 20,
         b"0123456789ab" * 4,
+        b"0123456789abcdef" * 4,
+        b"abcdefghijklmnopqrstuvwxyz0123456789",
+        b"ZYXWVUTSRQPONMLKJIHGFEDCBA9876543210",
         b"changeme" * 4,
         b"My-Secret-Key-for-the-flask-app!",
         b"please do change-me in production",

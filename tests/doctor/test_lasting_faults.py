@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,6 +110,7 @@ def replica(redis: RedisServer) -> None:
 
 
 def evicting(redis: RedisServer) -> None:
+    redis.control.config_set("maxmemory", "100mb")
     redis.control.config_set("maxmemory-policy", "allkeys-lru")
 
 
@@ -163,7 +168,34 @@ def test_a_redis_whose_user_may_not_do_all_that_logins_need_is_named(
 def test_a_client_that_is_all_patience_is_not_waited_for(command: Command, redis: RedisServer) -> None:
     url = f"{redis.url}?socket_timeout=60&socket_connect_timeout=60"
     redis.freeze()
-    assert command.codes(HUB_CACHE=url) == (EXIT["error"], ["check-unfinished"])
+    assert command.codes(HUB_CACHE=url) == (EXIT["error"], ["redis-away"])
+
+
+def test_a_server_that_drips_in_place_of_redis_is_named(command: Command) -> None:
+    def drip() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=send, args=[client], daemon=True).start()
+
+    def send(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            while not ended.wait(0.1):
+                client.sendall(b"+")
+
+    ended = threading.Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=drip, daemon=True).start()
+        [finding] = command.findings(HUB_CACHE=f"redis://127.0.0.1:{listener.getsockname()[1]}/0")
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert finding["code"] == "redis-away"
+    assert "within 6 s" in finding["seen"]
+
+
+def test_a_redis_without_a_limit_throws_nothing_away(clinic: Clinic, redis: RedisServer) -> None:
+    redis.control.config_set("maxmemory-policy", "allkeys-lru")
+    assert clinic.codes(HUB_CACHE=redis.url) == []
 
 
 def test_a_folder_that_is_full_or_read_only_is_named(clinic: Clinic, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing as closed
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from flask import Flask
 from ..hub.conftest import Server, answer, certificate
 from ..redis_servers import free_port
 from .caller import calling
-from .clinic import SERVICE_ID, SITE, YOUTRACK, Clinic, closing, scope, services
+from .clinic import SECRET, SERVICE_ID, SITE, YOUTRACK, Clinic, closing, scope, services
 from .patient import badly_guarded, bare, broken, plain, reopened
 from .permitting import permitting
 
@@ -56,6 +57,10 @@ def with_closed_port(setting: str, url: str) -> Callable[[Clinic], dict[str, str
 
 def fail_to_read() -> str:
     raise OSError("TopSecret")
+
+
+def exit_instead() -> str:
+    raise BaseException("TopSecret")
 
 
 Change = Callable[[Clinic], Any] | None
@@ -111,6 +116,13 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     ),
     "no secret, and Hub has one": (None, {"HUB_SERVICE_SECRET": None}, "secret-missing"),
     "a secret that is out of reach": (None, {"HUB_SERVICE_SECRET": fail_to_read}, "secret-unreadable"),
+    "a secret that ends what asks for it": (None, {"HUB_SERVICE_SECRET": exit_instead}, "secret-unreadable"),
+    "a secret that does not come": (None, {"HUB_SERVICE_SECRET": Event().wait}, "secret-unreadable"),
+    "the secret in place of the id": (
+        None,
+        {"HUB_SERVICE_ID": SECRET, "HUB_SERVICE_SECRET": SERVICE_ID},
+        "service-unknown",
+    ),
     "a Hub that gives no tokens so": (
         fault(TOKEN, status=400, body='{"error": "unsupported_grant_type"}'),
         {},
@@ -318,6 +330,9 @@ def test_the_youtrack_of_a_dev_hub_names_it(kind: str, clinic: Clinic) -> None:
         ("https://hub.example/", "https://hub.example"),
         ("https://u:p@hub.example", ""),
         ("javascript:1", ""),
+        ("https://hub.example/\x1b]0;owned\x07", ""),
+        ("https://hub.example/\u202e", ""),
+        ("/" + "x" * 5000, ""),
         (1, ""),
         (None, ""),
     ],
@@ -400,6 +415,27 @@ STRANGERS: dict[str, tuple[bytes | Callable[[Clinic], bytes], str]] = {
     "a redirect to nowhere": (answer(b"", 302, Location="http://["), "hub-something-else"),
     "a redirect to Hub": (moved, "hub-moved"),
     "a login elsewhere": (answer(b"", 302, Location="/other/auth/login?x=y"), "hub-path-wrong"),
+    "a login of others": (answer(b"", 302, Location="https://sso.invalid/hub/auth/login"), "hub-something-else"),
+    "an error page of others": (
+        answer(b"", 302, Location="https://sso.invalid/hub/auth/oauth/error?error=invalid_request"),
+        "hub-something-else",
+    ),
+    "the login of the Hub that it is": (
+        lambda clinic: answer(b"", 302, Location=f"{clinic.hub.url}/auth/login?x=y"),
+        "hub-moved",
+    ),
+    "a redirect with a password": (
+        answer(b"", 302, Location="http://u:TopSecret@localhost/hub/api/rest/oauth2/auth"),
+        "hub-something-else",
+    ),
+    "a redirect that paints": (
+        answer(b"", 302, Location="http://localhost/\x1b[2J/api/rest/oauth2/auth"),
+        "hub-something-else",
+    ),
+    "a redirect without end": (
+        answer(b"", 302, Location=f"http://localhost/{'x' * 5000}/api/rest/oauth2/auth"),
+        "hub-something-else",
+    ),
 }
 
 
@@ -420,6 +456,16 @@ def test_tls_that_is_not_accepted_or_not_spoken_is_named(clinic: Clinic, tmp_pat
     with closed(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         assert clinic.codes(HUB_URL=f"https://127.0.0.1:{port}/hub", HUB_TIMEOUT=0.5) == ["hub-silent"]
+
+
+def test_a_bundle_without_a_certificate_is_named(clinic: Clinic, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("nothing of the kind\n", encoding="utf-8")
+    server = Server(certificate(tmp_path).context)
+    with closing(server):
+        [finding] = clinic.check(HUB_URL=server.url, HUB_CA_BUNDLE=str(bundle))
+    assert finding["code"] == "hub-certificate"
+    assert f"{bundle}, there is no certificate" in finding["seen"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,13 @@ from .command import Command
 
 pytestmark = pytest.mark.slow
 
+SERVING = [
+    "import json, os; from flask_hub_auth import HubAuth",
+    "app = Flask(__name__)",
+    "app.config.update(TESTING=True, SECRET_KEY='4f1c9a7be2d80563d0e6b53c7a2184f9', HUB_CACHE='memory://')",
+    "app.config.update(json.loads(os.environ['PATIENT']))",
+    "hub = HubAuth(app)",
+]
 MADE = "from tests.doctor.patient import create_app; app = create_app()"
 
 
@@ -57,6 +64,32 @@ def test_an_application_is_loaded_in_the_main_thread(command: Command, tmp_path:
     """Elsewhere Python refuses signal handlers, and some libraries their event loop."""
     app = written(tmp_path, "import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN)", "import time", MADE)
     assert command.codes(app=app) == (0, [])
+
+
+AS_SERVICE = {
+    "a module beside it": ("", "def users(hub):\n    return hub.as_service().get('/users')"),
+    "a class within a class": ("class A:\n    class B:\n        def c(self, hub):\n            hub.as_service()", ""),
+    "a part of a call": ("import functools\nF = functools.partial(lambda hub: hub.as_service())", ""),
+}
+
+
+@pytest.mark.parametrize("place", AS_SERVICE)
+def test_the_use_of_as_service_is_seen(place: str, command: Command, tmp_path: Path) -> None:
+    own, beside = AS_SERVICE[place]
+    written(tmp_path, beside, name="beside.py")
+    app = written(tmp_path, "import beside", "from flask import Flask", own, *SERVING)
+    assert command.codes(app=app) == (0, [])
+    command.clinic.service(trusted=False)
+    assert command.codes(app=app) == (EXIT["error"], ["service-not-trusted"])
+
+
+def test_an_import_of_everything_uses_no_permissions(command: Command, tmp_path: Path) -> None:
+    command.clinic.change(serves_permissions=False)
+    everything = ["from flask import Flask", "from flask_hub_auth import *"]
+    assert command.codes(app=written(tmp_path, *everything, *SERVING)) == (0, [])
+    view = "@app.get('/a')\n@hub_permission_required('a')\ndef a(): return ''"
+    app = written(tmp_path, *everything, *SERVING, view)
+    assert command.codes(app=app) == (EXIT["error"], ["permissions-elsewhere"])
 
 
 NOISE = {
