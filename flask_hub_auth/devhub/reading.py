@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
@@ -15,14 +15,10 @@ class Json(DefaultJSONProvider):
     ensure_ascii = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Raises ValueError, which is a 400, for nesting without end, NaN, and halves of surrogate pairs too."""
+        """Raises ValueError, which is a 400, for nesting without end and halves of surrogate pairs too."""
         try:
-            value = json.loads(s, parse_constant=_refuse, **kwargs)
+            value = json.loads(s, **kwargs)
             json.dumps(value, ensure_ascii=False).encode()
         except RecursionError:
             raise ValueError("too deep") from None
         return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

@@ -54,7 +54,7 @@ def _secret(ground: Ground, source: t.Callable[[], str]) -> t.Callable[[], str] 
             return found("secret-unreadable", f"The service secret could not be read ({type(error).__name__}).")
         return lambda: secret
 
-    late = found("secret-unreadable", f"What is asked for the service secret gave none within {ONE_CALL:.0f} s.")
+    late = found("secret-unreadable", "What is asked for the service secret gave none in time.")
     return ground.budget.at_most(ONE_CALL).together({"secret": asked}).get("secret", late)
 
 
