@@ -21,9 +21,11 @@ newest_only='tests/browser
 tests/clients
 tests/faults
 tests/demo/test_in_chromium.py
+tests/demo/test_main.py
 tests/devhub/test_in_a_browser.py
 tests/doctor/test_lasting_faults.py
 tests/doctor/test_setups.py
+tests/doctor/test_the_process.py
 tests/tokens/test_many.py
 tests/tokens/test_redis_away.py
 tests/tokens/test_redis_locks.py
