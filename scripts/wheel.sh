@@ -32,8 +32,8 @@ for folder in ("web", "devhub"):
 for name in ("demo_app", "tests", "scripts", "benchmarks"):
     assert importlib.util.find_spec(name) is None, f"{name} is in the wheel"
 for module in pkgutil.walk_packages(flask_hub_auth.__path__, "flask_hub_auth."):
-    # The fixtures need pytest, and the store of Redis the extra "redis".
-    if not module.name.endswith(("__main__", ".redis_store")) and ".testing" not in module.name:
+    # The fixtures need pytest, and what is about Redis the extra "redis".
+    if not module.name.endswith(("__main__", ".redis_store", ".redis_clients")) and ".testing" not in module.name:
         importlib.import_module(module.name)
 for name in flask_hub_auth.__all__:
     getattr(flask_hub_auth, name)
