@@ -350,7 +350,7 @@ CLASSES: dict[str, dict[str, Row]] = {
         **rows(400, {"an error of Hub": say(code=None, error="access_denied")}, wait=700),
         **rows(400, {"twice": twice(say(), say())}, wait=700),
         "of somebody signed in": Row(say(), 302, who="john", before="john", wait=661, location="/"),
-        "on the last second": Row(say(), 302, calls=1, who="jane", wait=598),
+        "in the last seconds": Row(say(), 302, calls=1, who="jane", wait=585),
     },
     "replayed": {
         "at once": Row(same_twice(lambda scene: None), 302, calls=1, who="jane", location="/"),

@@ -279,9 +279,9 @@ def test_a_state_carries_its_address_for_an_hour_and_this_service(bare: Walker, 
     other = walk(HUB_REDIRECT_PATH="/elsewhere")
     state = query(bare.open("/welcome").location)["state"]
     assert other.open(f"/elsewhere?code=x&state={state}").status_code == 400
-    hub_clock.advance(3599)
+    hub_clock.advance(3590)
     assert bare.open(f"/authorized?code=x&state={state}").status_code == 302
-    hub_clock.advance(2)
+    hub_clock.advance(11)
     assert bare.open(f"/authorized?code=x&state={state}").status_code == 400
 
 
