@@ -188,3 +188,9 @@ def _allow_many_files() -> None:
     """A thousand connections at once are more than many a system lets a process have by default."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def memory_of(pid: int, name: str) -> int:
+    """Bytes that the kernel counts for a process."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name)]
+    return int(line.split()[1]) * 1024

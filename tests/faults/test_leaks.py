@@ -7,9 +7,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from .house import PEOPLE, House, size
+from .house import PEOPLE, House, memory_of, size
 from .load import Say
-from .test_slow_hub import of
 
 THREADS = 4
 HOUSE = {"threads": THREADS}
@@ -47,12 +46,12 @@ def test_many_logins_and_logouts_leave_only_what_is_soon_over(house: House, say:
 
     many(WARM)
     pids = house.workers.until_all_answer()
-    before = {pid: (held(pid), of(pid, "VmRSS")) for pid in pids}
+    before = {pid: (held(pid), memory_of(pid, "VmRSS")) for pid in pids}
     records = house.count_records()
     many(COUNT)
     assert house.workers.until_all_answer() == pids
     for pid, ((files, threads), memory) in before.items():
-        (files_now, threads_now), memory_now = held(pid), of(pid, "VmRSS")
+        (files_now, threads_now), memory_now = held(pid), memory_of(pid, "VmRSS")
         say(f"files {files} → {files_now}, threads {threads} → {threads_now}, memory {memory} → {memory_now}")
         assert files_now <= files + 2 * THREADS, "a connection to Hub and one to Redis for each thread"
         assert threads_now <= threads + THREADS

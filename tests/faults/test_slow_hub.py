@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from ..workers.harness import ANSWER_SECONDS
-from .house import House, Person, size
+from .house import House, Person, memory_of, size
 from .load import Say
 from .wire import Fault, Wire, bomb, drip, endless, gigabyte, hang, long_header, reset, reset_after
 
@@ -66,17 +66,11 @@ def memory(house: House, say: Say) -> Iterator[None]:
     pids = house.workers.until_all_answer()
     for pid in pids:
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # what it has at most is counted anew
-    before = {pid: of(pid, "VmRSS") for pid in pids}
+    before = {pid: memory_of(pid, "VmRSS") for pid in pids}
     yield
-    growth = max(of(pid, "VmHWM") - before[pid] for pid in pids)
+    growth = max(memory_of(pid, "VmHWM") - before[pid] for pid in pids)
     say(f"a worker grew by {growth / 1024 / 1024:.1f} MiB at most")
     assert growth < MEMORY
-
-
-def of(pid: int, name: str) -> int:
-    """Bytes that the kernel counts for a process."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name)]
-    return int(line.split()[1]) * 1024
 
 
 def test_a_renewal_is_over_in_time_and_costs_nobody_their_login(
