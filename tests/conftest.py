@@ -16,6 +16,33 @@ if TYPE_CHECKING:
 
     from .visiting import Visitor
 
+HERE = Path(__file__).parent
+ALONE = (
+    "browser",
+    "clients",
+    "faults",
+    "demo/test_in_chromium.py",
+    "demo/test_main.py",
+    "devhub/test_in_a_browser.py",
+    "doctor/test_lasting_faults.py",
+    "doctor/test_setups.py",
+    "doctor/test_the_process.py",
+    "tokens/test_many.py",
+    "tokens/test_redis_away.py",
+    "tokens/test_redis_locks.py",
+    "tokens/test_redis_store.py",
+    "web/test_broken_records.py",
+    "workers",
+    "test_redis_servers.py",
+    "test_benchmarks.py",
+)
+"""What drives a browser or clients of others, or breaks processes and servers on purpose: it takes minutes."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.path.relative_to(HERE).as_posix().startswith(ALONE):
+        item.add_marker(pytest.mark.alone)
+
 
 @pytest.fixture
 def make_site(dev_hub: HubInMemory) -> Callable[..., Flask]:

@@ -146,6 +146,7 @@ def test_after_an_answer_it_takes_several_failures_again(server: Server) -> None
     assert server.breaker.may_ask()
 
 
+@pytest.mark.alone
 def test_nobody_waits_for_a_server_that_hangs(server: Server) -> None:
     """R31"""
     server.fail()

@@ -321,6 +321,7 @@ def test_an_application_without_hubauth_is_one_sentence() -> None:
     assert_refused(run("token", "--service", app=Flask("bare")), "'bare'", "HubAuth(app)")
 
 
+@pytest.mark.alone
 def test_a_hub_that_hangs_is_given_up_after_the_time_of_the_settings(served: DevHub) -> None:
     app = application(served, HUB_TIMEOUT=1)
     served.fail(TOKEN_PATH, transport="hang")

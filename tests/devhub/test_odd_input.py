@@ -66,6 +66,7 @@ def test_a_redirect_uri_that_is_no_address_changes_nothing(uri: str, visitor: Vi
         DevHub(redirect_uris=[uri])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scope", ["a " * 200_000, "Hub " * 200_000])
 def test_a_scope_without_end_holds_nobody_up(scope: str, visitor: Visitor) -> None:
     begun = time.monotonic()

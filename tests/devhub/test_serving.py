@@ -79,6 +79,7 @@ def test_raw_requests_get_a_status(served: Served, request_: bytes, status: byte
         assert status in connection.recv(65536).split(b"\r\n")[0]
 
 
+@pytest.mark.alone
 def test_two_hundred_connections_at_once_are_answered(served: Served) -> None:
     served.hub.fail("/api/rest/users/me", delay=0.3)
     barrier = threading.Barrier(200)
@@ -154,6 +155,7 @@ def test_an_endless_answer_goes_on(served: Served) -> None:
     assert me(served).status_code == 200
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("transport", ["hang", "drip", "endless"])
 def test_faults_on_the_wire_end_when_the_server_stops(transport: str) -> None:
     served = serve(DevHub())

@@ -410,6 +410,7 @@ def test_while_the_key_cannot_be_read_nobody_is_called_bad(
     assert keys.verify(parsed(new.token()))
 
 
+@pytest.mark.alone
 def test_threads_that_wait_for_a_key_do_not_wait_one_after_the_other(
     signer: Signer, server: Server, clock: Clock
 ) -> None:

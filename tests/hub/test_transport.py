@@ -85,6 +85,7 @@ SLOW = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("reply", SLOW.values(), ids=SLOW)
 def test_a_slow_answer_ends_with_the_deadline(
@@ -100,6 +101,7 @@ def test_a_slow_answer_ends_with_the_deadline(
     assert TIMEOUT - 0.05 < took < TIMEOUT + SLACK
 
 
+@pytest.mark.alone
 def test_a_silent_tls_handshake_ends_with_the_deadline(good_certificate: Certificate) -> None:
     """S91"""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -123,6 +125,7 @@ def full_listener(host: str, port: int = 0) -> Iterator[int]:
         yield full.getsockname()[1]
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="fills the queue of a listener as Linux has it")
 def test_a_connection_that_does_not_come_about_ends_with_the_deadline() -> None:
     """S91"""
@@ -132,6 +135,7 @@ def test_a_connection_that_does_not_come_about_ends_with_the_deadline() -> None:
     assert took < TIMEOUT + SLACK
 
 
+@pytest.mark.alone
 def test_a_silent_name_server_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """S91, R26"""
     asked = threading.Event()
@@ -163,6 +167,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
         assert Transport(f"http://localhost:{server.port}", timeout=0.6).request("GET", "/x").status == 200
 
 
+@pytest.mark.alone
 def test_a_server_that_does_not_read_ends_with_the_deadline(server: Server) -> None:
     """S91"""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
@@ -209,6 +214,7 @@ OVERSIZED = {
 BOMB = gzip.compress(b"x" * BIG)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("reply", OVERSIZED.values(), ids=OVERSIZED)
 def test_an_answer_that_is_too_long_is_given_up(reply: Any, server: Server) -> None:
     """S91, R21: at most 1 MiB is read, decoded bytes counted, and memory stays small."""
@@ -251,6 +257,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("reply", "kind"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_answer_is_an_error_of_ours(reply: Any, kind: type[HubError], server: Server) -> None:
     """S91, R26"""
@@ -480,6 +487,7 @@ def test_a_session_of_ours_keeps_no_cookie_either(server: Server) -> None:
     assert requests.cookies.get_cookie_header(session.cookies, request) is None
 
 
+@pytest.mark.alone
 def test_a_given_session_is_used_with_the_timeout(server: Server) -> None:
     server.always = hanging(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
     error, took = timed(lambda: Transport(server.url, timeout=TIMEOUT, http=requests.Session()).request("GET", "/x"))
@@ -546,6 +554,7 @@ def test_a_proxy_may_speak_tls_itself(tls_server: Server, good_certificate: Cert
     proxy.stop()
 
 
+@pytest.mark.alone
 def test_a_dripping_proxy_ends_with_the_deadline(server: Server) -> None:
     """S91"""
     server.always = dripping(b"HTTP/1.1 200 Connected\r\nX: " + b"y" * 100)

@@ -434,6 +434,7 @@ def timed(call: Callable[[], Any]) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.alone
 def test_a_call_waits_as_long_as_the_settings_say_or_the_caller(server: Server) -> None:
     server.always = lambda sock: time.sleep(6)
     assert 0.2 < timed(lambda: client(server, timeout=0.3).get("/x")) < 3

@@ -201,6 +201,7 @@ class TestRenewalAfterTheEnd:
         assert stored.ended == []
         assert len(stored.refreshed) == 2
 
+    @pytest.mark.alone
     def test_two_hundred_and_fifty_threads_make_one_call(self, site: Site, hub: DevHub, clock: Time) -> None:
         """R3"""
         handle = site.sign_in()
@@ -469,6 +470,7 @@ FAILURES: dict[str, dict[str, Any]] = {
 
 
 class TestCouldNotAsk:
+    @pytest.mark.alone
     @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
     def test_it_is_not_a_no(
         self, custom: Callable[..., Site], hub: DevHub, clock: Time, failure: dict[str, Any]
@@ -495,6 +497,7 @@ class TestCouldNotAsk:
         assert site.access(handle) == site.login(handle).token.access_token.reveal()
         assert site.login(handle).generation == 1
 
+    @pytest.mark.alone
     def test_one_of_many_that_wait_asks_in_vain_for_all(self, stored: Site, hub: DevHub, clock: Time) -> None:
         """R8"""
         handle = stored.sign_in()
@@ -772,6 +775,7 @@ class TestReadingThePersonAgain:
 
 
 class TestWhoWins:
+    @pytest.mark.alone
     def test_a_logout_does_not_wait_for_hub(self, stored: Site, hub: DevHub, clock: Time) -> None:
         """S52"""
         handle = stored.sign_in()
@@ -833,6 +837,7 @@ class TestWhoWins:
 
 
 class TestAStoreThatTakesNothing:
+    @pytest.mark.alone
     def test_the_new_token_is_good_and_the_old_one_is_not_spent_again(
         self, stored: Site, hub: DevHub, clock: Time, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -871,6 +876,7 @@ class TestAStoreThatTakesNothing:
             assert other.access(handle) == token
         assert found == []
 
+    @pytest.mark.alone
     def test_a_token_that_was_refused_is_there_for_others_as_soon_as_the_store_takes_it(
         self, processes: list[Site], hub: DevHub, clock: Time
     ) -> None:

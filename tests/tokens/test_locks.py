@@ -78,6 +78,7 @@ def waited(
 
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryLock:
+    @pytest.mark.alone
     def test_a_free_lock_is_had_at_once(self, locks: Locks, kind: Kind) -> None:
         for wait in (0, 5):
             held, seconds = waited(locks, kind, "name", wait)
@@ -103,6 +104,7 @@ class TestEveryLock:
         assert most == 1
         assert total == 100
 
+    @pytest.mark.alone
     def test_without_waiting_one_of_many_has_it_and_nobody_else_waits(self, locks: Locks, kind: Kind) -> None:
         """R6"""
         finished = threading.Barrier(50)
@@ -118,6 +120,7 @@ class TestEveryLock:
         assert sum(held for held, _ in tries) == 1
         assert max(seconds for _, seconds in tries) < PATIENCE
 
+    @pytest.mark.alone
     @pytest.mark.parametrize("wait", [0.0, 0.05, 0.3])
     def test_nobody_waits_longer_than_they_said(self, locks: Locks, kind: Kind, wait: float) -> None:
         with held_elsewhere(locks, kind, "name"):
@@ -125,6 +128,7 @@ class TestEveryLock:
         assert not held
         assert wait - 0.01 <= seconds < wait + PATIENCE
 
+    @pytest.mark.alone
     def test_who_waits_has_it_as_soon_as_it_is_free(self, locks: Locks, kind: Kind) -> None:
         with held_elsewhere(locks, kind, "name") as end:
             threading.Timer(0.2, end).start()
@@ -137,6 +141,7 @@ class TestEveryLock:
             raise ZeroDivisionError
         assert waited(locks, kind, "name", 0)[0]
 
+    @pytest.mark.alone
     def test_who_waits_leaves_without_it_when_the_result_is_there(self, locks: Locks, kind: Kind) -> None:
         """R3"""
         there = threading.Event()
@@ -350,6 +355,7 @@ class TestFileLocks:
         )
         assert sorted(lines[0] for lines in tries) == ["False True"] * 3 + ["True True"]
 
+    @pytest.mark.alone
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_killed_holder_frees_it_at_once(
         self, locks: FileLocks, kind: Kind, holder: subprocess.Popen[str]
@@ -362,6 +368,7 @@ class TestFileLocks:
         assert held
         assert seconds < 0.1 + 0.2 + PATIENCE / 2
 
+    @pytest.mark.alone
     def test_a_stopped_holder_keeps_it(self, locks: FileLocks, kind: Kind, holder: subprocess.Popen[str]) -> None:
         os.kill(holder.pid, signal.SIGSTOP)
         try:
@@ -371,6 +378,7 @@ class TestFileLocks:
         finally:
             os.kill(holder.pid, signal.SIGCONT)
 
+    @pytest.mark.alone
     def test_who_waits_for_another_process_leaves_when_the_result_is_there(
         self, locks: FileLocks, kind: Kind, holder: subprocess.Popen[str]
     ) -> None:

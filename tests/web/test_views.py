@@ -153,6 +153,7 @@ def test_a_sign_out_goes_where_the_form_says_if_that_is_here(
     assert visitor.open("/logout", "POST", headers=SAME, data=form).location == location
 
 
+@pytest.mark.alone
 def test_a_sign_out_works_while_hub_is_away_and_does_not_wait_for_it(visitor: Visitor, dev_hub: HubInMemory) -> None:
     """S52."""
     visitor.sign_in()
