@@ -565,6 +565,7 @@ def test_a_person_calls_with_their_token_and_a_refused_one_is_renewed_once(site:
     assert presented(server) == [f"Bearer {first}", f"Bearer {second}"]
 
 
+@pytest.mark.alone
 def test_many_calls_that_are_refused_at_once_cost_one_renewal(site: Site, choosy: Choosy) -> None:
     handle = site.sign_in()
     first = site.access(handle)
@@ -726,7 +727,7 @@ def app(dev_hub: HubInMemory, hub_clock: Clock, server: Server, other: Server) -
     services = {"issues": {"id": ISSUES, "url": server.url}, "other": {"id": OTHER, "url": other.url}}
     for number, name in ((ISSUES, "issues"), (OTHER, "other")):
         dev_hub.add_service(Service(number, name, trusted=True))
-    app = plain_app(dev_hub, HUB_SERVICES=services)
+    app = plain_app(dev_hub, HUB_SERVICES=services, HUB_TIMEOUT=30)
     app.extensions["hub"] = HubAuth(app)
     return app
 
