@@ -93,6 +93,7 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "redirect-uri-host": ("error", "In Hub, register {uri} to the letter{other}."),
     "redirect-uri-unknown": ("error", "In Hub, register {uri} to the letter{other}."),
     "scope-unknown": ("error", "Compare HUB_SCOPE and the ids in HUB_SERVICES with the services that Hub knows."),
+    "scope-without-hub": ("error", "Add '0-0-0-0-0' to HUB_SCOPE, or leave the setting out."),
     "pkce-unsupported": ("warning", "Update Hub to 2021.1 or newer: before that a stolen code can be used by others."),
     "pkce-refused": ("error", "Update Hub to 2021.1 or newer: every login uses PKCE."),
     "openid-unsupported": ("error", "Leave HUB_OPENID out, or update Hub to 2017.2 or newer."),

@@ -6,6 +6,7 @@ import typing as t
 from email.utils import parsedate_to_datetime
 from functools import partial
 
+from ..config import HUB_ID
 from ..errors import HubError
 from ..hub.answer import Answer
 from ..hub.rest import ME_PATH
@@ -109,7 +110,11 @@ def _people(ground: Ground) -> list[Finding]:
 
 def _scopes(ground: Ground, unknown: list[str]) -> list[Finding]:
     unknown += client.unknown_scopes(ground)
-    return [found("scope-unknown", f"Hub knows no service {', '.join(unknown)}.")] if unknown else []
+    if unknown:
+        return [found("scope-unknown", f"Hub knows no service {', '.join(unknown)}.")]
+    if not {HUB_ID, "hub"} & {entry.casefold() for entry in ground.config.scope}:
+        return [found("scope-without-hub", "HUB_SCOPE names no Hub, and so Hub tells nobody who has signed in.")]
+    return []
 
 
 def _services(ground: Ground, token: Secret | None, unknown: list[str]) -> list[Finding]:

@@ -158,6 +158,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     "a path that nobody has registered": (None, {"HUB_REDIRECT_PATH": "/back"}, "redirect-uri-unknown"),
     "nothing is registered": (service_with(redirectUris=[], trusted=False), {}, "redirect-uri-unknown"),
     "a scope that Hub does not know": (None, {"HUB_SCOPE": scope("Nobody")}, "scope-unknown"),
+    "a scope without Hub": (None, {"HUB_SCOPE": ["YouTrack", SERVICE_ID]}, "scope-without-hub"),
     "only scopes that Hub does not know": (None, {"HUB_SCOPE": ["Nobody", "No one"]}, "scope-unknown"),
     "a service that Hub does not know": (
         None,
