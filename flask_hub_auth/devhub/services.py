@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 # Every Hub has this id for itself, as a service and as a scope.
 HUB_ID = "0-0-0-0-0"
 
 # A refused redirect URI is kept on its service for an administrator to approve; more than this is noise.
 MOST_UNTRUSTED_URIS = 20
+
+# RFC 3986 section 3.1: a URI with a scheme is absolute, with slashes behind it or without.
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 
 @dataclass(slots=True)
@@ -49,9 +53,11 @@ class Service:
 
         Compared as a whole, trailing slash included; Hub knows no prefixes, wildcards or free loopback ports.
         """
-        absolute = [uri for uri in self.redirect_uris if "://" in uri]
-        relative = [uri for uri in self.redirect_uris if "://" not in uri]
-        bases = [base for base in (self.home_url, *self.base_urls) if base and "://" in base]
+        absolute = [uri for uri in self.redirect_uris if SCHEME.match(uri)]
+        relative = [uri for uri in self.redirect_uris if not SCHEME.match(uri)]
+        bases = [
+            base for base in (self.home_url, *self.base_urls) if base and urlsplit(base).scheme in ("http", "https")
+        ]
         return list(dict.fromkeys([*absolute, *(urljoin(base, uri) for base in bases for uri in relative)]))
 
     def has_secret(self, secret: str) -> bool:

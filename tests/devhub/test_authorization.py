@@ -166,6 +166,14 @@ def test_a_doubled_client_or_redirect_uri_ends_on_hub_s_error_page(visitor: Visi
         ("https://app.example/", ["relative"], "oauth/hub", "oauth/hub", False),
         (None, [], "oauth/hub", "oauth/hub", False),
         ("https://app.example/", [], "https://b.example/x", "https://app.example/x", False),
+        (
+            "https://app.example/",
+            [],
+            "cb?next=https://x.example/",
+            "https://app.example/cb?next=https://x.example/",
+            True,
+        ),
+        ("com.example.app://host/", [], "oauth/hub", "oauth/hub", False),
     ],
 )
 def test_relative_redirect_uris_are_good_at_the_home_and_base_urls(
@@ -174,6 +182,19 @@ def test_relative_redirect_uris_are_good_at_the_home_and_base_urls(
     visitor = make_visitor(home_url=home_url, redirect_uris=[registered])
     visitor.hub.service.base_urls = base_urls
     assert is_login_page(visitor.ask(redirect_uri=asked)) == good
+
+
+@pytest.mark.parametrize(
+    "uri", ["com.example.app:/oauth2redirect", "urn:ietf:wg:oauth:2.0:oob", "ytoauth://landing.url"]
+)
+@pytest.mark.parametrize(("response_type", "mark"), [("code", "?"), ("token", "#")])
+def test_a_redirect_uri_of_any_scheme_gets_its_answer(
+    make_visitor: MakeVisitor, uri: str, response_type: str, mark: str
+) -> None:
+    visitor = make_visitor(redirect_uris=[uri])
+    visitor.sign_in("jane", redirect_uri=uri, response_type=response_type)
+    location = visitor.ask(redirect_uri=uri, response_type=response_type).location
+    assert location.startswith(f"{uri}{mark}{'code' if mark == '?' else 'access_token'}=")
 
 
 # Requests that the client is told about
