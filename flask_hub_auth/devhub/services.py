@@ -17,6 +17,10 @@ MOST_UNTRUSTED_URIS = 20
 # RFC 3986 section 3.1: a URI with a scheme is absolute, with slashes behind it or without.
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
+# Four fields joined by dots are a token of Hub's library 1.0.41, spaces part the ids of a scope, which is URL-decoded,
+# and a colon ends the id of a Basic header: only what means nothing to any of them.
+ID = re.compile(r"[A-Za-z0-9_-]+")
+
 
 @dataclass(slots=True)
 class Service:
@@ -46,6 +50,11 @@ class Service:
     client_credentials_flow: bool = True
     resource_owner_flow: bool = True
     untrusted_redirect_uris: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an id that a token could not name."""
+        if not ID.fullmatch(self.id):
+            raise ValueError(f"A service id is letters, digits, - and _, got {self.id!r}. Example: my-app")
 
     @property
     def accepted_uris(self) -> list[str]:

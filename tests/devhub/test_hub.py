@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_user_without_an_email_has_none_in_the_profile(visitor: Visitor, hub: 
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="url must be Hub's base"):
         DevHub(url=url)
+
+
+@pytest.mark.parametrize("service_id", ["", "my.app", "my app", "a;b", "a:b", "a+b", "a%2Eb", "ä", "a\n"])
+def test_a_service_id_that_no_token_could_name_is_refused(hub: DevHub, service_id: str) -> None:
+    sentence = re.escape(f"A service id is letters, digits, - and _, got {service_id!r}.")
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        DevHub(service_id=service_id)
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        hub.add_service(Service(service_id, "Mine"))
 
 
 def test_an_unknown_token_format_is_refused() -> None:

@@ -103,6 +103,12 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_status_1() -> None:
     assert re.fullmatch(rf"Port {served.port} is taken[^\n]*\n", done.stderr)
 
 
+def test_a_service_id_that_no_token_could_name_is_one_sentence_and_exit_status_1() -> None:
+    done = subprocess.run([*COMMAND, "--service-id", "my.app"], capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"A service id is [^\n]*'my\.app'[^\n]*\n", done.stderr)
+
+
 def test_wrong_usage_is_exit_status_2() -> None:
     done = subprocess.run([*COMMAND, "--tokens", "jwt"], capture_output=True, text=True, timeout=10)
     assert done.returncode == 2
