@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -11,6 +12,9 @@ from .services import HUB_ID, Service
 
 OPENID_WORDS = frozenset({"openid", "profile", "email", "groups", "offline_access"})
 
+# JetBrains' ring-ui encodes each name of a request, splits the answer at spaces, and looks there for the names as they
+# are. So a name comes back decoded; with a space, or letters beyond ASCII (RFC 6749 section 3.3), as it was sent.
+ONE_WORD = re.compile(r"[!-~]+")
 
 # Letters; more than a service could have names for.
 LONGEST_SCOPE = 10_000
@@ -22,7 +26,7 @@ class UnknownScope(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """``entries`` are pairs of the text as requested and the id of the service it names, None for OpenID words."""
+    """``entries`` are pairs of what an answer says and the id of the service it names, None for OpenID words."""
 
     entries: tuple[tuple[str, str | None], ...]
 
@@ -33,7 +37,7 @@ class Scope:
 
     @property
     def text(self) -> str:
-        """What an answer says in ``scope``: the request's own spelling (JetBrains' ring-ui looks for each entry).
+        """What an answer says in ``scope``: ids or names, as requested.
 
         Of an OpenID request only the OpenID words come back; the services count as "resource access".
         """
@@ -77,9 +81,10 @@ def _longest_match(words: list[str], people: People, options: Options) -> tuple[
         return (words[0], None), 1
     for length in range(min(len(words), 8), 0, -1):
         text = " ".join(words[:length])
-        service = _service_named(unquote_plus(text), people, options)
+        name = unquote_plus(text)
+        service = _service_named(name, people, options)
         if service:
-            return (text, service.id), length
+            return (name if ONE_WORD.fullmatch(name) else text, service.id), length
     return None, 1
 
 

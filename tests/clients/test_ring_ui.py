@@ -16,7 +16,7 @@ from flask import Flask, Response, jsonify
 from playwright.sync_api import Browser, Frame, Page
 from werkzeug.serving import make_server
 
-from flask_hub_auth.devhub import HUB_ID, Served
+from flask_hub_auth.devhub import HUB_ID, Served, Service
 from flask_hub_auth.devhub.seed import APOLLO_ID, HERMES_ID
 
 FOLDER = Path(__file__).parent
@@ -115,14 +115,17 @@ def greeted(page: Page, name: str) -> None:
 def test_a_person_signs_in_by_the_implicit_flow_and_the_page_reads_who_they_are(
     page: Page, application: Application
 ) -> None:
+    hub = application.served.hub
+    hub.add_service(Service("rnd", "R&D"))
+    application.settings["scope"].append("R&D")
     open_as(page, application)
     assert page.url == f"{application.url}/", "ring-ui takes the token out of the address"
     user = page.evaluate("auth.requestUser()")
-    jane = application.served.hub.user("jane")
+    jane = hub.user("jane")
     assert (user["id"], user["login"], user["guest"]) == (jane.id, "jane", False)
     assert user["profile"]["avatar"]["url"].startswith(application.served.url)
     stored = page.evaluate("auth._storage.getToken()")
-    assert stored["scopes"] == [application.served.hub.service_id, "YouTrack", HUB_ID]
+    assert stored["scopes"] == [hub.service_id, "YouTrack", "R&D", HUB_ID]
     assert stored["lifeTime"] == 3600
     assert application.authorizations == [303, 302]
     page.reload()

@@ -509,6 +509,10 @@ def test_a_consent_form_without_this_session_s_token_is_refused(make_visitor: Ma
         ("YouTrack%20Konnector", ["konnector"], "YouTrack%20Konnector"),
         ("YouTrack+Konnector", ["konnector"], "YouTrack+Konnector"),
         ("Hub YouTrack Konnector", [HUB_ID, "konnector"], "Hub YouTrack Konnector"),
+        ("R%26D", ["rnd"], "R&D"),
+        ("R&D Hub", ["rnd", HUB_ID], "R&D Hub"),
+        ("Pr%C3%BCfung", ["exam"], "Pr%C3%BCfung"),
+        ("R%26D rnd R&D", ["rnd"], "R&D rnd"),
         ("Hub Konnector", [HUB_ID], "Hub"),
         ("Hub 0-0-0-0-0", [HUB_ID], "Hub 0-0-0-0-0"),
         ("Hub Hub", [HUB_ID], "Hub"),
@@ -517,11 +521,13 @@ def test_a_consent_form_without_this_session_s_token_is_refused(make_visitor: Ma
         ("openid offline_access Hub yt", [HUB_ID, "yt"], "openid offline_access"),
     ],
 )
-def test_scopes_are_ids_or_names_and_come_back_as_asked(
+def test_scopes_are_ids_or_names_and_come_back_as_they_were_meant(
     visitor: Visitor, hub: DevHub, wire: str, services: list[str], echoed: str
 ) -> None:
     hub.add_service(Service("yt", "YouTrack"))
     hub.add_service(Service("konnector", "YouTrack Konnector"))
+    hub.add_service(Service("rnd", "R&D"))
+    hub.add_service(Service("exam", "Prüfung"))
     token = visitor.exchange(visitor.code("jane", scope=wire)).get_json()
     assert token["scope"] == echoed
     assert token["access_token"].split(";")[0].split(".")[3].split(" ") == services
