@@ -72,10 +72,10 @@ def _without_session(asked: Asked, *, stranger: bool) -> Response:
 
 def _as_person(asked: Asked, session: Session) -> Response:
     scope = asked.scope
-    if asked.service.consent_required and not asked.service.trusted:
+    if asked.force_consent or (asked.service.consent_required and not asked.service.trusted):
         answers = session.user.approved.get(asked.service.id, {})
         confirmed = session.fresh_consent == parsed_query()
-        if not answers.keys() >= set(scope.services) or (asked.force_consent and not confirmed):
+        if not answers.keys() >= set(scope.wants_consent) or (asked.force_consent and not confirmed):
             if asked.credentials in ("silent", "none"):
                 raise asked.refuse(hub.options.silent_error, DENIED)
             return _see(here("pages.consent", raw_query()))
@@ -147,18 +147,20 @@ def interactive_login() -> Response:
 def interactive_consent() -> Response:
     """What the consent form is sent to: ``decision`` is approve or refuse, ``service`` the ids that were ticked.
 
-    The path is ours; Hub's is not written down. Approving nothing is refusing, which is not remembered.
+    The path is ours; Hub's is not written down. Approving no service is refusing, which is not remembered.
+    The words of OpenID Connect, which may be all that is asked for, are not to be ticked one by one.
     """
     asked = read(request.args)
     session = hub.sessions.find(request)
     if session is None:
         return _see(here("pages.login", raw_query()))
     check_csrf(session)
-    approved = set(request.form.getlist("service")) & set(asked.scope.services)
-    if request.form.get("decision") != "approve" or not approved:
+    services, words = asked.scope.services, asked.scope.words
+    approved = set(request.form.getlist("service")) & set(services)
+    if request.form.get("decision") != "approve" or (services and not approved):
         raise asked.refuse("access_denied", DENIED)
     answers = session.user.approved.setdefault(asked.service.id, {})
-    answers.update({service: service in approved for service in asked.scope.services})
+    answers.update({service: service in approved for service in services} | dict.fromkeys(words, True))
     session.fresh_consent = parsed_query()
     return _see(here("authorization.authorize", raw_query()))
 

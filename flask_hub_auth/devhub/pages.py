@@ -74,6 +74,15 @@ def login_page(asked: Asked | None, *, wrong: bool = False) -> Response:
     )
 
 
+# What a service knows of a person by the words of OpenID Connect (``openid.py`` tells it).
+KNOWS = {
+    "openid": "who you are",
+    "profile": "your name and user name",
+    "email": "your email address",
+    "groups": "your groups",
+}
+
+
 @pages.get("/auth/consent")
 def consent() -> Response:
     """What a service that is not trusted asks for. Its address is ours; Hub's is not written down."""
@@ -82,8 +91,15 @@ def consent() -> Response:
     if session is None:
         return login_page(asked)
     services = [hub.people.services[service_id] for service_id in asked.scope.services]
-    action = _with_query("authorization.interactive_consent")
-    return _page("consent.html", asked.service, session=session, asked=asked, services=services, action=action)
+    return _page(
+        "consent.html",
+        asked.service,
+        session=session,
+        offline=asked.offline,
+        services=services,
+        knows=[text for word, text in KNOWS.items() if word in asked.scope],
+        action=_with_query("authorization.interactive_consent"),
+    )
 
 
 @pages.get("/auth/oauth/error")

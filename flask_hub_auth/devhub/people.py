@@ -34,7 +34,7 @@ class Project:
 
 @dataclass(slots=True)
 class User:
-    """A record of Hub's. ``approved``: the answers on consent pages, client id → {service id: yes or no}.
+    """A record of Hub's. ``approved``: the answers on consent pages, client id → {service or OpenID word: yes or no}.
 
     ``permissions`` are the user's own; those of the groups come on top. An ``admin`` holds every one everywhere.
     """

@@ -36,6 +36,16 @@ class Scope:
         return tuple(dict.fromkeys(service for _, service in self.entries if service))
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The words of OpenID Connect."""
+        return tuple(text for text, service in self.entries if service is None)
+
+    @property
+    def wants_consent(self) -> tuple[str, ...]:
+        """What a person approves: the services, and with them the words; where there is no service, the words."""
+        return self.services or self.words
+
+    @property
     def text(self) -> str:
         """What an answer says in ``scope``: ids or names, as requested.
 

@@ -482,6 +482,41 @@ def test_approval_prompt_force_asks_again_once(make_visitor: MakeVisitor) -> Non
         assert "code" in answer_of(visitor.get(allow(visitor, consent.location).location))
 
 
+def test_the_words_of_openid_are_up_to_a_person_too(make_visitor: MakeVisitor) -> None:
+    visitor = make_visitor(trusted=False)
+    visitor.sign_in("jane")
+    consent = visitor.ask(scope="openid profile")
+    assert urlsplit(consent.location).path == "/hub/auth/consent"
+    assert answer_of(allow(visitor, consent.location, decision="refuse"))["error"] == "access_denied"
+    assert urlsplit(visitor.ask(scope="openid profile").location).path == "/hub/auth/consent"
+    approved = allow(visitor, consent.location)
+    token = visitor.exchange(answer_of(visitor.get(approved.location))["code"]).get_json()
+    assert token["scope"] == "openid profile"
+    assert "code" in answer_of(visitor.ask(scope="openid"))
+    assert urlsplit(visitor.ask(scope="openid email").location).path == "/hub/auth/consent"
+    both = visitor.ask(scope="openid email Hub")
+    assert urlsplit(both.location).path == "/hub/auth/consent", "no service was asked for yet"
+    assert answer_of(allow(visitor, both.location, service=[]))["error"] == "access_denied"
+    assert urlsplit(visitor.ask(scope="openid email").location).path == "/hub/auth/consent"
+    allow(visitor, both.location)
+    assert "code" in answer_of(visitor.ask(scope="openid email"))
+    assert answer_of(visitor.ask(scope="openid groups", prompt="none"))["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("scope", ["openid profile email", HUB_ID])
+def test_approval_prompt_force_asks_whoever_s_service_it_is(
+    make_visitor: MakeVisitor, trusted: bool, scope: str
+) -> None:
+    visitor = make_visitor(trusted=trusted)
+    visitor.sign_in("jane")
+    for _ in range(2):
+        consent = visitor.ask(scope=scope, approval_prompt="force")
+        assert urlsplit(consent.location).path == "/hub/auth/consent"
+        assert "code" in answer_of(visitor.get(allow(visitor, consent.location).location))
+    assert "code" in answer_of(visitor.ask(scope=scope))
+
+
 def test_silent_never_shows_a_consent_page(make_visitor: MakeVisitor) -> None:
     visitor = make_visitor(trusted=False)
     visitor.sign_in("jane")

@@ -132,6 +132,28 @@ def test_the_consent_page_names_who_asks_for_what(visitor: Visitor, hub: DevHub)
     assert "signed in as Jane Doe" in page
 
 
+@pytest.mark.parametrize(
+    ("scope", "named"),
+    [
+        ("openid", ["who you are"]),
+        ("openid profile email", ["who you are", "your name and user name", "your email address"]),
+        ("groups email openid", ["who you are", "your email address", "your groups"]),
+        ("openid offline_access", ["who you are"]),
+        ("openid email Hub", ["who you are", "your email address"]),
+        ("Hub", []),
+    ],
+)
+def test_the_consent_page_names_what_a_service_would_know(
+    visitor: Visitor, hub: DevHub, scope: str, named: list[str]
+) -> None:
+    hub.service.trusted = False
+    visitor.sign_in("jane")
+    page = visitor.get(visitor.ask(scope=scope).location).text
+    assert re.findall(r"<li>([^<]+)</li>", page) == named
+    assert ("to act as you in these services" in page) == ("Hub" in scope)
+    assert ("while you are away" in page) == ("offline" in scope)
+
+
 def test_the_consent_page_of_a_stranger_is_the_login_page(visitor: Visitor, hub: DevHub) -> None:
     hub.service.trusted = False
     page = visitor.get(f"/auth/consent?{visitor.query()}")
