@@ -10,14 +10,18 @@ from .answers import answer, filtered
 from .caller import RestError, caller
 from .current import hub
 from .fields import project, read_fields
-from .people import People
+from .people import People, User
 from .services import HUB_ID
 from .tokens import BadToken
+from .users import find_user
 
 if TYPE_CHECKING:
     from .hub import DevHub
 
 permissions = Blueprint("permissions", __name__, url_prefix="/api/rest")
+
+# Hub's filters entityType, operation and role are about what is not kept here.
+FILTERS = ("service", "key", "id", "name", "is:global")
 
 # Null, missing and empty were all seen of a permission that is global.
 PROJECTS_IF_GLOBAL = None
@@ -29,18 +33,35 @@ def cache() -> Response:
 
     404 where this Hub is told to leave that to its services, as newer YouTracks do.
     """
-    who = caller()
-    # What a service's own token is told is not written down: here a service holds nothing.
-    held = hub.people.held_by(who.person()) if who.user else {}
+    principal = _principal()
+    held = hub.people.held_by(principal) if principal else {}
     if not hub.serves_permissions:
         raise RestError(404, "Not Found", "Permissions are not served here")
     entries = [
-        {"service": service.id, "key": key, "entry": {"permission": {"key": key}, **_where(held[key], type="project")}}
+        _entry(service.id, key, _where(held[key], type="project"))
         for service in hub.people.services.values()
         for key in service.permissions
         if held.get(key)
     ]
-    return answer([found["entry"] for found in filtered(entries, ("service", "key"))])
+    return answer([found["entry"] for found in filtered(entries, FILTERS)])
+
+
+def _principal() -> User | None:
+    """Whose permissions are asked for: the caller's, or those of another user, for who may read users.
+
+    What a service's own token is told of itself is not written down: here a service holds nothing.
+    """
+    who, user_id = caller(), request.args.get("principal")
+    if user_id and (who.user is None or who.user.id != user_id):
+        who.must("user-read")
+        return find_user(user_id)
+    return who.person() if who.user else None
+
+
+def _entry(service_id: str, key: str, where: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the answer, and what the filters look at."""
+    about = {"service": service_id, "key": key, "id": key, "name": key, "is": "global" if where["global"] else None}
+    return {**about, "entry": {"permission": {"key": key}, **where}}
 
 
 def _where(projects: set[str], **kind: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ Query = list[list[tuple[str, str]]]
 
 
 def read_query(text: str, names: Collection[str]) -> Query:
-    """Clauses joined by ``or`` and, tighter, ``and``; ``names`` may be asked for, also with ``StartsWith`` behind.
+    """Clauses joined by ``or`` and, tighter, ``and``; ``names`` may be asked for, also with ``StartsWith`` behind,
+    but one with a value, ``is:global``, only so.
 
     Hub's own language has more. Raises ValueError, in words, for what is not known here, since silence about a
     condition would be a wrong answer.
@@ -25,9 +26,10 @@ def read_query(text: str, names: Collection[str]) -> Query:
         if clause is None:
             raise ValueError(f"no condition at {text[place : place + 40]!r}")
         name, *values = clause.groups()
-        if name.removesuffix("StartsWith") not in names:
+        value = next(value for value in values if value is not None)
+        if name.removesuffix("StartsWith") not in names and f"{name}:{value}" not in names:
             raise ValueError(f"{name!r} is none of {', '.join(names)}")
-        alternatives[-1].append((name, next(value for value in values if value is not None)))
+        alternatives[-1].append((name, value))
         join = JOIN.match(text, clause.end())
         if join is None and clause.end() < len(text):
             raise ValueError(f"neither or nor and at {text[clause.end() :][:40]!r}")

@@ -43,14 +43,14 @@ def one_user(user_id: str) -> Response:
     who = caller()
     if not who.may("user-read"):
         _must_be(who, user_id, "user-read-basic")
-    return answer(_seen_by(who, _user(user_id)))
+    return answer(_seen_by(who, find_user(user_id)))
 
 
 @users.get("/users/<user_id>/groups")
 def groups_of_user(user_id: str) -> Response:
     """A page of the groups that a user is in directly."""
     who = caller()
-    user = who.person() if user_id == "me" else _user(_must_be(who, user_id, "user-read"))
+    user = who.person() if user_id == "me" else find_user(_must_be(who, user_id, "user-read"))
     groups = [group_details(group) for group in hub.people.groups_of(user)]
     return page("UserGroupsPage", "groups", groups, query=("id", "name"))
 
@@ -119,7 +119,8 @@ def _must_be(who: Caller, user_id: str, key: str) -> str:
     return user_id
 
 
-def _user(user_id: str) -> User:
+def find_user(user_id: str) -> User:
+    """Raises RestError 404 where nobody has this id."""
     user = hub.people.user_by_id(user_id)
     if user is None:
         raise RestError(404, "Not Found", f"There is no user {user_id}")

@@ -62,10 +62,65 @@ def test_only_the_services_of_the_query_are_in_it(visitor: Visitor, services: li
     assert {key.rpartition(".")[0] for key in held(visitor, "jane", query)} == prefixes
 
 
-@pytest.mark.parametrize("query", ["project:x", "service", "service:{a} service:{b}", "service:{a", "service:{a} or"])
+@pytest.mark.parametrize(
+    "query",
+    ["project:x", "is:held", "isStartsWith:g", "service", "service:{a} service:{b}", "service:{a", "service:{a} or"],
+)
 def test_a_query_that_cannot_be_read_is_a_bad_request(visitor: Visitor, hub: DevHub, query: str) -> None:
     refused = visitor.get(f"{CACHE}?query={query}", headers=bearer(hub.token_for("jane")))
     assert (refused.status_code, refused.get_json()["error"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (f"key:{{{PROJECT_UPDATE}}}", [PROJECT_UPDATE]),
+        ("id:demo.report-read or name:demo.report-update", ["demo.report-read", "demo.report-update"]),
+        ("nameStartsWith:demo. and is:global", ["demo.report-read"]),
+    ],
+)
+def test_a_permission_is_found_by_its_key_and_by_being_global(visitor: Visitor, query: str, found: list[str]) -> None:
+    assert list(held(visitor, "jane", query)) == found
+
+
+@pytest.mark.parametrize("name", ["role", "operation", "entityType"])
+def test_a_filter_of_hub_s_that_is_not_kept_here_is_named(visitor: Visitor, hub: DevHub, name: str) -> None:
+    refused = visitor.get(f"{CACHE}?query={name}:x", headers=bearer(hub.token_for("jane")))
+    assert refused.status_code == 400
+    assert f"'{name}' is none of service, key, id, name, is:global" in refused.get_json()["error_description"]
+
+
+# Of another person
+
+
+@pytest.mark.parametrize(
+    ("login", "principal", "status"),
+    [
+        ("admin", "john", 200),
+        ("jane", "john", 200),
+        ("john", "john", 200),
+        ("guest", "guest", 200),
+        ("john", "jane", 403),
+        ("guest", "jane", 403),
+        ("john", "nobody", 403),
+        ("admin", "nobody", 404),
+        ("service", "john", 200),
+    ],
+)
+def test_who_may_read_users_reads_their_permissions(
+    visitor: Visitor, hub: DevHub, login: str, principal: str, status: int
+) -> None:
+    user_id = hub.user(principal).id if principal in hub.people.users else principal
+    token = hub.token_for_service() if login == "service" else hub.token_for(login)
+    answer = visitor.get(f"{CACHE}?principal={user_id}", headers=bearer(token))
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.get_json() == cache(visitor, principal)
+
+
+def test_a_principal_that_is_nothing_is_the_caller(visitor: Visitor, hub: DevHub) -> None:
+    token = bearer(hub.token_for("john"))
+    assert visitor.get(f"{CACHE}?principal=", headers=token).get_json() == cache(visitor, "john")
 
 
 @pytest.mark.parametrize(
