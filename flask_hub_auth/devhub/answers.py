@@ -21,6 +21,7 @@ def page(kind: str, key: str, items: list[dict[str, Any]], *, query: tuple[str, 
 
     ``query`` names the fields that the request may ask for.
     """
+    items = _ordered(items)
     items = filtered(items, query) if query else items
     skip, top = max(_number("$skip", 0), 0), _number("$top", 100)
     shown = items[skip:] if top < 0 else items[skip : skip + top]
@@ -37,6 +38,24 @@ def filtered(items: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[s
     except ValueError as error:
         raise RestError(400, "bad_request", f"Cannot read query: {error}") from None
     return [item for item in items if matches(query, item)]
+
+
+def _ordered(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items by their field ``orderBy``. How Hub compares is not written down: here without case, nothing last."""
+    field = request.args.get("orderBy")
+    if not field or not items:
+        return items
+    known = dict.fromkeys(name for item in items for name, value in item.items() if not isinstance(value, dict | list))
+    if field not in known:
+        raise RestError(400, "bad_request", f"Cannot order by {field!r}, only by {', '.join(known)}")
+    return sorted(items, key=lambda item: _place(item.get(field)))
+
+
+def _place(value: object) -> tuple[bool, int, str]:
+    """Numbers by size, text by its letters."""
+    if isinstance(value, int):
+        return False, value, ""
+    return value is None, 0, str(value).casefold()
 
 
 def _fields() -> Tree:

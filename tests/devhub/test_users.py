@@ -52,6 +52,42 @@ def test_users_come_in_pages(visitor: Visitor, query: str, logins: list[str]) ->
     assert [each["login"] for each in ask(visitor, f"/users?{query}").get_json()["users"]] == logins
 
 
+@pytest.mark.parametrize(
+    ("query", "logins"),
+    [
+        ("orderBy=name", ["admin", "guest", "jane", "john", "mallory", "Zed", "abe"]),
+        ("orderBy=login", ["abe", "admin", "guest", "jane", "john", "mallory", "Zed"]),
+        ("orderBy=login&$skip=1&$top=2", ["admin", "guest"]),
+        ("orderBy=guest", ["admin", "jane", "john", "mallory", "Zed", "abe", "guest"]),
+        ("orderBy=banned&query=loginStartsWith: j or login: mallory", ["jane", "john", "mallory"]),
+        ("orderBy=", ["admin", "jane", "john", "mallory", "guest", "Zed", "abe"]),
+    ],
+)
+def test_users_come_in_the_order_that_is_asked_for(
+    visitor: Visitor, hub: DevHub, query: str, logins: list[str]
+) -> None:
+    for login in ("Zed", "abe"):
+        hub.add_user(login, "zz")
+    assert [each["login"] for each in ask(visitor, f"/users?{query}").get_json()["users"]] == logins
+
+
+def test_what_lacks_the_field_of_the_order_comes_last(visitor: Visitor, hub: DevHub) -> None:
+    hub.people.services[HUB_ID].vendor = "JetBrains"
+    hub.people.services[YOUTRACK_ID].vendor = "abc"
+    services = ask(visitor, "/services?orderBy=vendor&fields=vendor").get_json()["services"]
+    assert [each["vendor"] for each in services] == ["abc", "JetBrains", None]
+    groups = ask(visitor, "/usergroups?orderBy=userCount").get_json()["usergroups"]
+    assert [each["name"] for each in groups] == ["Staff", "Developers", "Administrators", "All Users"]
+
+
+@pytest.mark.parametrize("field", ["nothing", "profile", "groups", "login:desc", "profile/email"])
+@pytest.mark.parametrize("query", ["", "&query=login: nobody"])
+def test_an_order_by_what_users_have_not_is_a_bad_request(visitor: Visitor, field: str, query: str) -> None:
+    refused = ask(visitor, f"/users?orderBy={field}{query}")
+    assert refused.status_code == 400
+    assert f"Cannot order by '{field}', only by type, id, login, name, " in refused.get_json()["error_description"]
+
+
 def test_a_page_has_a_hundred_unless_all_are_wanted(visitor: Visitor, hub: DevHub) -> None:
     for number in range(150):
         hub.add_user(f"user{number}")
