@@ -122,7 +122,7 @@ def interactive_login_settings() -> Response:
     service = hub.people.services.get(request.args.get("client_id", ""))
     if service is None:
         abort(404)
-    return jsonify({"serviceName": service.name, "iconUrl": None})
+    return jsonify({"serviceName": service.name, "iconUrl": service.about.get("iconUrl")})
 
 
 @authorization.post("/interactive/login")

@@ -15,10 +15,10 @@ class Json(DefaultJSONProvider):
     ensure_ascii = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Raises ValueError, which is a 400, for nesting without end and halves of surrogate pairs too."""
+        """Raises ValueError, which is a 400, for nesting without end, halves of surrogate pairs and NaN too."""
         try:
             value = json.loads(s, **kwargs)
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except RecursionError:
             raise ValueError("too deep") from None
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ def service(service_id: str) -> Response:
 def create() -> Response:
     """Registers a service. The answer holds its secret, this once, where this Hub gives secrets."""
     caller().must("service-create")
-    fields = read_body()
+    fields = read_body(READ_ONLY)
     service_id = fields.pop("id", None) or str(uuid4())
     if not _is_uuid(service_id):
         raise RestError(400, BAD_FIELD, "id is a UUID", "id")
@@ -73,11 +73,14 @@ def create() -> Response:
 def update(service_id: str) -> Response:
     """Changes what is given. Redirect URIs that were refused before are approved by adding them here."""
     who = caller()
-    changed, fields = _service(who, service_id, "service-update"), read_body()
+    changed, fields = _service(who, service_id, "service-update"), read_body(READ_ONLY)
     if changed.id == HUB_ID:
         raise RestError(403, "Forbidden", "Hub's own service is immutable")
+    shown = service_json(changed)
     for name in ABOUT_ITSELF & fields.keys():
-        if who.service is not changed:
+        if fields[name] == shown[name]:
+            del fields[name]
+        elif who.service is not changed:
             raise RestError(403, "Forbidden", f"{name} is set at creation or by the service itself", name)
     if fields.pop("id", changed.id) != changed.id:
         raise RestError(400, BAD_FIELD, "The id of a service does not change", "id")
@@ -105,12 +108,12 @@ def _service(who: Caller, service_id: str, key: str) -> Service:
     return found
 
 
-def read_body() -> dict[str, Any]:
+def read_body(passed_over: Collection[str] = ("type",)) -> dict[str, Any]:
     """The fields of a service, each of its type. Unknown ones are refused; what Hub does is not written down."""
     fields = request.get_json()
     if not isinstance(fields, dict):
         raise RestError(400, BAD_FIELD, "A JSON object is wanted")
-    fields.pop("type", None)
+    fields = {name: value for name, value in fields.items() if name not in passed_over}
     for name, value in fields.items():
         if name != "id" and name not in FIELDS:
             raise RestError(400, BAD_FIELD, f"A service has no {name} that could be set", name)
@@ -125,13 +128,16 @@ def set_fields(changed: Service, fields: Mapping[str, Any]) -> None:
     if any(each.name == name and each is not changed for each in hub.people.services.values()):
         raise RestError(400, "must-be-unique", f"Service with name {name} already exists", "name")
     for each, value in fields.items():
-        setattr(changed, FIELDS[each].attribute, value)
+        if each in KEPT:
+            changed.about[each] = value
+        else:
+            setattr(changed, FIELDS[each].attribute, value)
     changed.forget_approved()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a service: where it is kept, what it may be, and that in words."""
+    """A field of a service: the attribute that keeps it, what it may be, and that in words."""
 
     attribute: str
     good: Callable[[Any], bool]
@@ -140,7 +146,7 @@ class Field:
 
 def _is_uuid(value: object) -> bool:
     try:
-        return isinstance(value, str) and str(UUID(value)) == value
+        return isinstance(value, str) and str(UUID(value)) == value.lower()
     except ValueError:
         return False
 
@@ -182,6 +188,21 @@ def _flag(attribute: str) -> Field:
     return Field(attribute, lambda value: isinstance(value, bool), "true or false")
 
 
+def _kept(first: object) -> Field:
+    if isinstance(first, list):
+        return Field("about", lambda value: isinstance(value, list), "a list")
+    return Field("about", lambda value: value is None or isinstance(value, str | int), "text, a whole number, or null")
+
+
+# Told with the others, so a client that sends back what it has read sends them too.
+READ_ONLY = ("type", "key", "permissions", "untrustedRedirectUris", "immutable")
+
+# What else Hub documents, and what a service has of it at first. Their types are not written down.
+KEPT: dict[str, Any] = {
+    **{name: [] for name in ("audienceSwitchTargets", "defaultRoles", "viewers", "scopeItems")},
+    **dict.fromkeys(("userUriPattern", "groupUriPattern", "releaseDate", "audience", "iconUrl", "apiVersion")),
+}
+
 ABOUT_ITSELF = {"applicationName", "vendor", "version"}
 
 FIELDS = {
@@ -201,17 +222,21 @@ FIELDS = {
     "clientCredentialsFlowEnabled": _flag("client_credentials_flow"),
     "resourceOwnerFlowEnabled": _flag("resource_owner_flow"),
     "secret": _text("secret"),
+    **{name: _kept(first) for name, first in KEPT.items()},
 }
 
 
 def service_json(service: Service) -> dict[str, Any]:
     """Everything but the secret, which Hub only takes and never shows."""
-    fields = {name: getattr(service, field.attribute) for name, field in FIELDS.items() if name != "secret"}
+    own = FIELDS.keys() - KEPT.keys() - {"secret"}
+    fields = {name: getattr(service, field.attribute) for name, field in FIELDS.items() if name in own}
     return {
         "type": "service",
         "id": service.id,
         "key": service.name,
         **fields,
+        **KEPT,
+        **service.about,
         "applicationName": service.application_name or service.name,
         "untrustedRedirectUris": service.untrusted_redirect_uris,
         "permissions": [{"type": "permission", "key": key} for key in service.permissions],

@@ -28,7 +28,7 @@ class Service:
 
     Without ``secret`` it is a public client, which needs PKCE. ``permissions`` are the keys that this service knows.
     ``untrusted_redirect_uris`` holds what was refused, in Hub's own shape: ``{"redirectURI", "triedFrom", "triedAt":
-    milliseconds}``.
+    milliseconds}``. ``about`` are fields of Hub's REST that are kept, and mean nothing here.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Service:
     client_credentials_flow: bool = True
     resource_owner_flow: bool = True
     untrusted_redirect_uris: list[dict[str, Any]] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ValueError for an id that a token could not name."""

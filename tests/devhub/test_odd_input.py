@@ -30,6 +30,7 @@ BODIES = [
     '{"name": ' * 100_000,
     '{"name": "\\ud800"}',
     '{"name": NaN}',
+    '{"name": "Other", "viewers": [NaN, 1e999]}',
     b'{"name": "\xed\xa0\x80"}',
     b"\xff",
 ]

@@ -69,6 +69,12 @@ def test_the_caller_may_choose_id_and_secret(admin: Ask, hub: DevHub) -> None:
     assert hub.people.services[OWN_ID].has_secret("my secret")
 
 
+def test_an_id_in_capitals_is_kept_as_it_was_sent(visitor: Visitor, admin: Ask) -> None:
+    made = admin("POST", "?fields=id,secret", json={**MY_APP, "id": OWN_ID.upper(), "trusted": True}).get_json()
+    assert made["id"] == OWN_ID.upper()
+    assert visitor.token(auth=(made["id"], made["secret"]), grant_type="client_credentials").status_code == 200
+
+
 def test_secrets_are_made_anew_each_time_and_never_shown_again(admin: Ask) -> None:
     first, second = (admin("POST", "", json={**MY_APP, "name": name}).get_json() for name in ("A", "B"))
     assert first["secret"] != second["secret"]
@@ -158,7 +164,8 @@ def test_somebody_else_may_be_let_to(visitor: Visitor, hub: DevHub) -> None:
         ({"vendor": 1}, "bad_request", "vendor"),
         ({"secret": ""}, "bad_request", "secret"),
         ({"home_url": "https://app.example/"}, "bad_request", "home_url"),
-        ({"untrustedRedirectUris": []}, "bad_request", "untrustedRedirectUris"),
+        ({"iconUrl": ["x"]}, "bad_request", "iconUrl"),
+        ({"viewers": "x"}, "bad_request", "viewers"),
     ],
 )
 def test_a_registration_that_makes_no_sense_is_refused_by_its_field(
@@ -259,6 +266,49 @@ def test_an_update_that_cannot_be_is_refused(
     admin: Ask, path: str, fields: dict[str, Any], expected: tuple[int, str, str | None]
 ) -> None:
     assert refusal(admin("POST", path, json=fields)) == expected
+
+
+ABOUT = {
+    "audienceSwitchTargets": ["https://b.example/"],
+    "userUriPattern": "users/{0}",
+    "groupUriPattern": "groups/{0}",
+    "releaseDate": 1443459450185,
+    "audience": "people",
+    "iconUrl": "https://app.example/icon.svg",
+    "defaultRoles": [{"type": "role", "id": "r1"}],
+    "viewers": [{"type": "userGroup", "id": "g1"}],
+    "apiVersion": "2",
+    "scopeItems": [{"key": "read"}],
+}
+
+
+def test_what_services_say_about_themselves_is_kept(visitor: Visitor, admin: Ask) -> None:
+    made = admin("POST", "", json={**MY_APP, **ABOUT}).get_json()
+    assert made.items() >= ABOUT.items()
+    changed = admin("POST", f"/{made['id']}", json={"iconUrl": None, "viewers": []}).get_json()
+    assert changed.items() >= {**ABOUT, "iconUrl": None, "viewers": []}.items()
+    none = {"type": "service", "id": YOUTRACK_ID, "viewers": [], "audience": None}
+    assert admin("GET", f"/{YOUTRACK_ID}?fields=viewers,audience").get_json() == none
+    admin("POST", f"/{made['id']}", json={"iconUrl": "https://app.example/other.svg"})
+    settings = visitor.get(f"/api/rest/oauth2/interactive/login/settings?client_id={made['id']}").get_json()
+    assert settings == {"serviceName": "My app", "iconUrl": "https://app.example/other.svg"}
+
+
+def test_what_was_read_may_be_sent_back(visitor: Visitor, admin: Ask, hub: DevHub) -> None:
+    visitor.ask(redirect_uri="https://evil.example/")
+    read = admin("GET", f"/{hub.service_id}").get_json()
+    assert admin("POST", f"/{hub.service_id}", json=read).get_json() == read
+    headers = {"Authorization": f"Bearer {hub.token_for_service()}"}
+    assert visitor.post(f"{SERVICES}/{hub.service_id}", json=read, headers=headers).get_json() == read
+    renamed = admin("POST", f"/{hub.service_id}", json={**read, "name": "Other", "permissions": []}).get_json()
+    assert (renamed["key"], renamed["applicationName"], renamed["permissions"]) == (
+        "Other",
+        "Other",
+        read["permissions"],
+    )
+    del read["id"]
+    copied = admin("POST", "?fields=name,permissions,untrustedRedirectUris", json={**read, "name": "Copy"}).get_json()
+    assert (copied["name"], copied["permissions"], copied["untrustedRedirectUris"]) == ("Copy", [], [])
 
 
 def test_an_update_may_repeat_what_is_so_already(admin: Ask) -> None:
