@@ -54,8 +54,12 @@ def _door(service: Service) -> str | None:
 
 
 @pages.get("/auth/login")
+@pages.get("/loginOptions", endpoint="login_options")
 def login() -> Response:
-    """The login form; without a query, for Hub's own home page."""
+    """The login form; without a query, for Hub's own home page.
+
+    Hub's second address always shows the password form, whatever ways to sign in it has: here there is no other.
+    """
     return login_page(read(request.args) if request.args else None)
 
 

@@ -42,6 +42,8 @@ def settings_public() -> Response:
             "locale": {"type": "locale", "name": "en", "language": "en", "region": None},
             "endUserAgreement": {"type": "endUserAgreement", "enabled": False},
             "helpdeskEnabled": False,
+            "companyLogo": None,
+            "hubMottoHidden": False,
         }
     )
 

@@ -9,12 +9,21 @@ from flask import Blueprint, Response, request
 from .answers import answer, page
 from .caller import Caller, RestError, caller
 from .current import hub
-from .people import Group, User, stable_id
+from .people import Group, People, User, stable_id
 
 users = Blueprint("users", __name__, url_prefix="/api/rest")
 
 # What "Read User Basic" shows of others; Hub's own list is not written down.
 BASIC_FIELDS = ("type", "id", "login", "name", "banned", "guest")
+
+# What a group has that nobody has changed. Project 0 means everywhere; the values are not written down.
+GROUP_AT_FIRST = {
+    "description": None,
+    "iconUrl": None,
+    "autoJoin": False,
+    "implicit": False,
+    "project": {"type": "project", "id": People.EVERYWHERE},
+}
 
 
 @users.get("/users/me")
@@ -199,6 +208,7 @@ def group_details(group: Group) -> dict[str, Any]:
     parent = hub.people.groups.get(group.parent or "")
     return {
         **group_json(group),
+        **GROUP_AT_FIRST,
         "userCount": len(_members(group)),
         "allUsers": group.name == "All Users",
         "parent": group_json(parent) if parent else None,

@@ -45,6 +45,13 @@ def test_the_login_page_says_for_whom_and_what_the_client_wrote(visitor: Visitor
     assert 'value="jane"' in page
 
 
+def test_the_recovery_page_has_the_password_form(visitor: Visitor) -> None:
+    page = visitor.get("/loginOptions")
+    assert page.status_code == 200
+    assert page.text == visitor.get("/auth/login").text
+    assert 'name="password"' in page.text
+
+
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'\"&<>", "{{ 7*7 }}", "\r\n\r\n<b>"]
 )
@@ -86,7 +93,7 @@ def test_a_page_that_is_missing_is_a_page(visitor: Visitor) -> None:
 # Beside its own script, for whoever has the login page in a frame, no page has one.
 FRAMED = '<script src="/hub/static/framed.js"></script>'
 
-PAGES = ["/", "/auth/login", "/auth/oauth/error?error=x", "/nothing"]
+PAGES = ["/", "/auth/login", "/loginOptions", "/auth/oauth/error?error=x", "/nothing"]
 
 
 @pytest.mark.parametrize("address", PAGES)

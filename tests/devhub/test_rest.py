@@ -175,6 +175,8 @@ def test_services_tell_what_was_refused_and_never_a_secret(visitor: Visitor, hub
 
 def test_settings_and_the_scope_of_hub_are_open_to_everybody(visitor: Visitor) -> None:
     assert visitor.get("/api/rest/settings/public?fields=id").get_json().keys() == {"type", "id"}
+    settings = visitor.get("/api/rest/settings/public?fields=companyLogo,hubMottoHidden").get_json()
+    assert (settings["companyLogo"], settings["hubMottoHidden"]) == (None, False)
     assert visitor.get("/api/rest/oauth2/target").text == HUB_ID
 
 
