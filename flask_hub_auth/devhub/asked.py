@@ -137,6 +137,8 @@ def read(args: MultiDict[str, str]) -> Asked:
     for name in args:
         if len(args.getlist(name)) > 1:
             raise SendBack(back, "invalid_request", f"Parameter '{name}' is passed more than once")
+    # RFC 6749 section 3.1: a parameter without a value counts as left out.
+    args = MultiDict((name, value) for name, value in args.items() if value)
     _check_response_type(args, service, back)
     access_type = args.get("access_type", "online")
     if access_type not in ("online", "offline"):

@@ -71,12 +71,15 @@ def token() -> Response:
 
 
 def _parameters() -> MultiDict[str, str]:
-    """Form and query together: older clients of JetBrains' own sent a query."""
+    """Form and query together: older clients of JetBrains' own sent a query.
+
+    RFC 6749 section 3.2: a parameter without a value counts as left out.
+    """
     parameters = MultiDict([*request.form.items(multi=True), *request.args.items(multi=True)])
     for name in parameters:
         if len(parameters.getlist(name)) > 1:
             raise Refusal(400, "invalid_request", f"Parameter '{name}' is passed more than once")
-    return parameters
+    return MultiDict((name, value) for name, value in parameters.items() if value)
 
 
 def _required(parameters: MultiDict[str, str], name: str) -> str:

@@ -215,6 +215,7 @@ ERRORS = [
     ({"code_challenge": CHALLENGE, "code_challenge_method": "S512"}, "invalid_request"),
     ({"code_challenge": CHALLENGE, "code_challenge_method": "s256"}, "invalid_request"),
     ({"code_challenge_method": "S256"}, "invalid_request"),
+    ({"code_challenge": "", "code_challenge_method": "S256"}, "invalid_request"),
 ]
 
 
@@ -240,6 +241,25 @@ def test_a_doubled_parameter_is_an_invalid_request(visitor: Visitor, name: str) 
     answer = answer_of(visitor.get(f"/api/rest/oauth2/auth?{visitor.query()}&{name}=1&{name}=2"))
     assert answer["error"] == "invalid_request"
     assert ("state" in answer) == (name != "state")
+
+
+OPTIONAL = ["request_credentials", "access_type", "code_challenge", "code_challenge_method", "approval_prompt"]
+OPTIONAL += ["prompt", "max_age", "nonce", "message", "login_hint", "auth_mode", "rnd"]
+EMPTY = dict.fromkeys(OPTIONAL, "")
+
+
+def test_a_parameter_without_a_value_counts_as_left_out(visitor: Visitor, hub: DevHub) -> None:
+    """RFC 6749 section 3.1; an empty state comes back as it is."""
+    assert is_login_page(visitor.ask(**EMPTY))
+    visitor.sign_in("jane")
+    answer = visitor.ask(**EMPTY, state="").location
+    assert re.fullmatch(re.escape(CALLBACK) + r"\?code=[\w-]+&state=", answer)
+    token = visitor.exchange(parse_qs(urlsplit(answer).query)["code"][0]).get_json()
+    assert "refresh_token" not in token
+    query = {"response_type": "id_token", "scope": "openid"}
+    assert answer_of(visitor.ask(**query, nonce=""))["error"] == "invalid_request"
+    hub.service.pkce_required = True
+    assert answer_of(visitor.ask(code_challenge=""))["error"] == "invalid_request"
 
 
 def test_a_parameter_that_hub_does_not_know_is_ignored(visitor: Visitor) -> None:

@@ -135,6 +135,20 @@ def test_a_wrong_code_request_is_refused_in_hub_s_words(
     assert_refused(visitor.exchange(**{"code": code, **form}), status, error, description)
 
 
+def test_a_parameter_without_a_value_counts_as_left_out(visitor: Visitor, hub: DevHub) -> None:
+    """RFC 6749 section 3.2"""
+    empty = dict.fromkeys(("client_id", "client_secret", "scope", "access_type", "code_verifier", "token"), "")
+    assert visitor.exchange(visitor.code(), **empty).status_code == 200
+    refreshed = visitor.refresh(hub.grant("jane")["refresh_token"], **empty)
+    assert refreshed.get_json()["scope"] == f"{HUB_ID} {hub.service_id}"
+    form = {"grant_type": "password", "username": "jane", "password": "jane", **empty}
+    assert visitor.token(**{**form, "scope": "Hub"}).status_code == 200
+    assert visitor.token(**form).get_json()["error_description"] == "Parameter 'scope' is required"
+    assert visitor.token(grant_type="client_credentials", **empty).status_code == 200
+    form = {"client_id": hub.service_id, "client_secret": "", "grant_type": "client_credentials"}
+    assert visitor.token(header=False, **form).get_json()["error"] == "invalid_client"
+
+
 @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic eA==", "Bearer x", "", "Basic //8="])
 def test_an_authorization_header_that_is_not_basic_is_invalid(visitor: Visitor, header: str) -> None:
     response = visitor.post(
