@@ -50,7 +50,7 @@ class LoginStore:
         # First the list of the person's logins, so that there is no login that "sign out everywhere" cannot find.
         self.note(handle, login)
         self._put(handle, login)
-        if not self.people.lists(login.user.id, store_key(handle)):
+        if self.people.find(login.user.id, store_key(handle)) is None:
             # Somebody has just signed the person out everywhere, when there was nothing to end of this login yet.
             self.note(handle, login)
         self.store.sweep()
@@ -113,6 +113,19 @@ class LoginStore:
             self._drop(login.user.id, store_key(handle))
         return login
 
+    def was_of(self, handle: bytes, user_id: str) -> bool:
+        """Whether this is a login of that person, or was one that the store has thrown away by its age."""
+        login = self.load(handle)
+        return login.user.id == user_id if login else self.people.find(user_id, store_key(handle)) is not None
+
+    def forget_outlived(self, handle: bytes, user_id: str) -> bool:
+        """Whether this was a login of that person that is over by its age; then their list forgets it."""
+        entry = self.people.find(user_id, store_key(handle))
+        if entry is None or not self.people.is_over(entry):
+            return False
+        self._drop(user_id, entry.key)
+        return True
+
     def remove_listed(self, user_id: str, key: str) -> None:
         """Forget a login by its name in the list of its person; no handle is needed to take it away."""
         self._delete(key)
@@ -159,7 +172,7 @@ class LoginStore:
     def _pay(self) -> None:
         while owed := list(self._owed):
             time.sleep(_PAY_SECONDS)
-            for handle in owed:
+            for handle in filter(self.owes, owed):
                 try:
                     self.change(handle, lambda login: login)
                 except HubError:

@@ -33,6 +33,11 @@ class Entry:
     last_seen: int
 
 
+KEPT_SECONDS: t.Final = 7 * 86400
+"""How long a list knows of a login that is over by its age: the browser still has the handle, and what the application
+has in its session stays there only for the same person."""
+
+
 class PeopleIndex:
     """Keeps the list of every person's logins. May be used from all threads; may raise :class:`StoreUnavailable`.
 
@@ -47,18 +52,20 @@ class PeopleIndex:
         self._current, *self._older = sealer.each()
         self._clock = clock
         self._lifetime = lifetime
+        self._kept = int(lifetime) + KEPT_SECONDS
         self._began = clock()
 
     def of(self, user_id: str) -> list[Entry]:
-        """The logins of a person, newest first; some may have ended by themselves."""
-        found: dict[str, Entry] = {}
-        for sealer in (*reversed(self._older), self._current):
-            found |= {entry.key: entry for entry in self._read(sealer, user_id)}
-        return sorted(found.values(), key=lambda entry: entry.since, reverse=True)
+        """The logins of a person, newest first; some may have ended by themselves, but none by its age."""
+        return [entry for entry in self._all(user_id) if not self.is_over(entry)]
 
-    def lists(self, user_id: str, key: str) -> bool:
-        """Whether a login of this name is among them."""
-        return any(entry.key == key for entry in self.of(user_id))
+    def find(self, user_id: str, key: str) -> Entry | None:
+        """The login of this name if it is one of this person, or was one in the last days."""
+        return next((entry for entry in self._all(user_id) if entry.key == key), None)
+
+    def is_over(self, entry: Entry) -> bool:
+        """Whether a login is over by its age, and the store has thrown it away."""
+        return self._clock() >= entry.since + self._lifetime
 
     def note(self, user_id: str, entry: Entry) -> None:
         """Add a login, or what has changed of it."""
@@ -68,9 +75,15 @@ class PeopleIndex:
         """Take a login away."""
         self._change(user_id, lambda entries: {name: entry for name, entry in entries.items() if name != key})
 
+    def _all(self, user_id: str) -> list[Entry]:
+        found: dict[str, Entry] = {}
+        for sealer in (*reversed(self._older), self._current):
+            found |= {entry.key: entry for entry in self._read(sealer, user_id)}
+        return sorted(found.values(), key=lambda entry: entry.since, reverse=True)
+
     def _change(self, user_id: str, apply: t.Callable[[dict[str, Entry]], dict[str, Entry]]) -> None:
         with writing(self._store.locks, _lock(user_id), "index"):
-            after = apply({entry.key: entry for entry in self.of(user_id)})
+            after = apply({entry.key: entry for entry in self._all(user_id)})
             newest = sorted(after.values(), key=lambda entry: entry.since)[-MOST:]
             self._write(self._current, user_id, newest)
             kept = newest if is_rolling(self._began, self._clock()) else []
@@ -83,7 +96,7 @@ class PeopleIndex:
             self._store.delete(_key(place))
             return
         data = b"".join(_PACKED.pack(_digest(entry.key), entry.since, entry.last_seen) for entry in entries)
-        self._store.put(_key(place), sealer.seal(data, purpose="index", place=place), int(self._lifetime))
+        self._store.put(_key(place), sealer.seal(data, purpose="index", place=place), self._kept)
 
     def _read(self, sealer: Sealer, user_id: str) -> list[Entry]:
         place = _place(sealer, user_id)
@@ -93,7 +106,7 @@ class PeopleIndex:
             return []  # none, altered, or of another version: nobody is to be kept from signing in by it
         now = self._clock()
         entries = (Entry(_name(digest), since, seen) for digest, since, seen in _PACKED.iter_unpack(data))
-        return [entry for entry in entries if now < entry.since + self._lifetime]
+        return [entry for entry in entries if now < entry.since + self._kept]
 
 
 def refusal_code(user: HubUser, login_groups: t.Collection[str]) -> str | None:

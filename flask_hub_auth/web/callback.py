@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from flask import Response, after_this_request, request, session
@@ -9,6 +11,7 @@ from flask import Response, after_this_request, request, session
 from ..errors import AccessDenied, HubProblem, HubUnavailable, LoginFailed, log
 from ..model import HubUser
 from ..pages import clean
+from ..sealing import short_name, store_key
 from .addresses import marked, on_this_site, safe_address, site_path
 from .checks import SILENT_REFUSALS, WORDS, Found, answer_given, check_issuer, found, refusal
 from .identity import forget_identity, identity, keep_handle, presented_handle
@@ -118,24 +121,40 @@ def _stale_code(state_given: str, pending: Pending | None) -> str:
 
 def _sign_in(who: Found) -> None:
     """Keep the login under a new handle, in place of whatever login was there."""
-    hub = state()
-    hub_logged_in.send(application(), user=who.user)
+    hub, old = state(), presented_handle()
+    with _session_of(who.user, old):
+        hub_logged_in.send(application(), user=who.user)
     handle = hub.keeper.begin(who.user, who.token, authenticated_at=who.authenticated_at)
-    _replace(presented_handle(), who.user)
+    if old is not None:
+        _drop(old, who.user)
     keep_handle(handle)
     forget_identity()
-    log.info("login ok: user=%s", who.user.id)
+    log.info("login ok: user=%s session=%s", who.user.id, short_name(store_key(handle)))
 
 
-def _replace(old: bytes | None, user: HubUser) -> None:
-    """Drop the login that was there; another person's leaves nothing of the application's session either."""
-    if old is None:
-        return
-    former = state().keeper.logins.remove(old)
-    if former is None or former.user.id != user.id:
+@contextmanager
+def _session_of(user: HubUser, old: bytes | None) -> Iterator[None]:
+    """Empties the session that was another person's, before anybody writes into it; not where `user` is refused."""
+    held = dict(session)
+    is_new = old is not None and not state().keeper.logins.was_of(old, user.id)
+    if is_new:
         session.clear()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            session.update(held)
+        raise
+
+
+def _drop(old: bytes, user: HubUser) -> None:
+    """Forget the login that was there, and tell of its end if nobody has yet."""
+    logins = state().keeper.logins
+    former = logins.remove(old)
     if former is not None and not former.ended:
         hub_logged_out.send(application(), user_id=former.user.id, reason="ended")
+    elif former is None and logins.forget_outlived(old, user.id):
+        hub_logged_out.send(application(), user_id=user.id, reason="expired")
 
 
 def _forget(response: Response, pending_state: str) -> Response:

@@ -458,9 +458,9 @@ def test_a_browser_that_keeps_no_cookies_is_not_sent_round_in_circles(visitor: V
 
 
 def test_a_browser_that_loses_the_session_sees_a_page_after_three_round_trips(
-    visitor: Visitor, hub_clock: Clock
+    visitor: Visitor, hub_clock: Clock, said: list[Any]
 ) -> None:
-    """R49."""
+    """R49, R72."""
     trips = 0
     while (answer := visitor.open("/private?x=1")).status_code == 302 and trips < 10:
         trips += 1
@@ -468,6 +468,7 @@ def test_a_browser_that_loses_the_session_sees_a_page_after_three_round_trips(
         visitor.client.delete_cookie("session")
     assert trips == 3
     assert (answer.status_code, code_on(answer.text)) == (400, "HUB-105")
+    assert said[-1] == ("failed", "HUB-105")
     assert 'href="/login?next=/private%3Fx%3D1"' in answer.text
 
     # Once the browser keeps it again, one login is enough, and the count begins anew.
@@ -785,3 +786,45 @@ def test_the_absolute_end_is_told_and_the_same_person_keeps_their_session(
         visitor.sign_in(as_="jane")
     assert told == ["expired"]
     assert visitor.open("/cart").text == "0"
+
+
+@pytest.mark.parametrize(("as_", "kept", "told"), [("jane", "word", ["expired"]), ("john", "", [])])
+def test_a_login_that_the_store_has_thrown_away_leaves_the_session_to_the_same_person(
+    make_site: MakeSite, visit: Visit, hub_clock: Clock, as_: str, kept: str, told: list[str]
+) -> None:
+    """S48: its person comes back after its absolute end."""
+    app = make_site()
+    remember_something(app)
+    visitor = visit(app)
+    visitor.sign_in(as_="jane")
+    visitor.open("/keep/word")
+    hub_clock.advance(24 * 3600 + 1)
+    store = app.extensions["hub_auth"].keeper.logins.store
+    for key in [key for key in store._cache._cache if key.startswith("hub_")]:
+        store.delete(key)
+    heard: list[str] = []
+    with hub_logged_out.connected_to(lambda app, user_id, reason: heard.append(reason), app):
+        visitor.sign_in(as_=as_)
+        assert visitor.open("/kept").text == kept
+        visitor.sign_in("/login", as_=as_)
+    assert heard == [*told, "ended"], "told once, and then of the login that another one has replaced"
+
+
+def test_what_a_receiver_keeps_in_the_session_of_another_person_stays(make_site: MakeSite, visit: Visit) -> None:
+    """S42"""
+    app = make_site()
+    remember_something(app)
+    visitor = visit(app)
+    visitor.sign_in(as_="jane")
+    visitor.open("/keep/old")
+
+    def greet(app: Flask, user: HubUser) -> None:
+        session["word"] = f"{session.get('word', 'nothing')} and new"
+        if user.login == "admin":
+            raise AccessDenied("not today")
+
+    with hub_logged_in.connected_to(greet, app):
+        assert visitor.sign_in("/login?next=/private", as_="admin").status_code == 403
+        assert visitor.open("/kept").text == "old", "who is refused takes nothing away from who is there"
+        visitor.sign_in("/login?next=/private", as_="john")
+    assert visitor.open("/kept").text == "nothing and new"
