@@ -137,10 +137,11 @@ class BearerTokens:
         presented.permissions_at = self._clock()
 
     def _is_old(self, at: float) -> bool:
-        return self._clock() >= at + self._config.bearer_ttl
+        # What was asked later than now was asked before the clock went back; nobody knows how long ago.
+        return not 0 <= self._clock() - at < self._config.bearer_ttl
 
     def _asked(self, presented: Presented, ask: t.Callable[[Secret], T]) -> T:
-        if self._clock() < presented.refused_until:
+        if 0 < presented.refused_until - self._clock() <= REFUSED_SECONDS:
             raise _bad("Hub has just refused the token.")
         try:
             return ask(presented.token)
@@ -203,8 +204,10 @@ class BearerTokens:
             known = self._known.get(name)
             if known is None:
                 return None
-            ends_at = known if isinstance(known, float) else known.ends_at
-            if self._clock() >= ends_at:
+            left = (known if isinstance(known, float) else known.ends_at) - self._clock()
+            # More than was given it has only after the clock went back; what a token says itself stays true then.
+            signed = isinstance(known, Presented) and known.scope is not None
+            if left <= 0 or (not signed and left > max(self._config.bearer_ttl, REFUSED_SECONDS)):
                 if isinstance(known, float):
                     del self._known[name]
                 return None

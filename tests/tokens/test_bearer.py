@@ -515,3 +515,18 @@ def test_accepting_tokens_of_unknown_audience_is_said_once(
         tokens.check(each)
     assert [record.levelname for record in caplog.records if "HUB_BEARER" in record.message] == ["WARNING"]
     assert_bad(make(), token)
+
+
+@pytest.mark.parametrize("mode", ["signed", "any"])
+def test_a_clock_that_goes_back_keeps_nothing_that_hub_said_good(
+    mode: str, make: Make, dev_hub: HubInMemory, clock: Time
+) -> None:
+    """R19, S78: who was banned is out within the time, however far ahead the clock was when they were read."""
+    tokens = make(HUB_BEARER=mode)
+    token = opaque(dev_hub) if mode == "any" else dev_hub.token_for("jane")
+    clock.advance(1800)
+    assert tokens.user(tokens.check(token)).login == "jane"
+    clock.advance(-1800)
+    dev_hub.update_user("jane", banned=True)
+    with pytest.raises(LoginRequired):
+        tokens.user(tokens.check(token))
