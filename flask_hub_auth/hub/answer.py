@@ -44,13 +44,15 @@ class Answer:
     def raise_for_status(self) -> None:
         """Raises for every status but 2xx, by the status and by the error in Hub's JSON, never by words in a text.
 
-        429 and 5xx, ``server_error`` and ``temporarily_unavailable``: `HubUnavailable`. ``invalid_grant``:
+        5xx and most 429, ``server_error`` and ``temporarily_unavailable``: `HubUnavailable`. ``invalid_grant``:
         `TokenRejected`, whatever the 4xx (403 in library 1.0.41, 400 in RFC 6749 section 5.2). Other errors:
         `HubRefused`. Where Hub names none: `HubProtocolError`.
         """
         if 200 <= self.status < 300:
             return
-        if self.is_away:
+        fields = parsed(self.body)
+        says_no = isinstance(fields, dict) and fields.get("error") == "invalid_grant" and self.status < 500
+        if self.is_away and not says_no:
             raise HubUnavailable(f"{self}.", retry_after=self.retry_after or 5)
         fields = self.json()
         error, description = fields.get("error"), fields.get("error_description")

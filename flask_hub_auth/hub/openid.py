@@ -151,7 +151,7 @@ class IdTokens:
         if not all(_is_time(each) for each in times):
             return "a time is missing or no number (exp, iat, auth_time, nbf)"
         if now >= claims["exp"] + SKEW:
-            return "it has expired (exp)"
+            return "it has expired, or the clocks of Hub and this machine are apart (exp)"
         if not -age - FAR_APART <= claims["iat"] - now <= FAR_APART or began - now > FAR_APART:
             return "it is not of now, or the clocks of Hub and this machine are over 20 minutes apart (iat, nbf)"
         return None

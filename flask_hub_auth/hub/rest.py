@@ -47,7 +47,9 @@ class HubRest:
 
     def permissions(self, service_ids: t.Iterable[str]) -> HubPermissions:
         """What the person may do in these services, as Hub's permission cache says (Hub documentation)."""
-        service_ids = list(service_ids)
+        service_ids = [service_ids] if isinstance(service_ids, str) else list(service_ids)
+        if not service_ids:
+            return HubPermissions()  # A query that names none would answer those of all.
         if strange := [service_id for service_id in service_ids if not re.fullmatch(r"[\w.:-]+", service_id)]:
             raise ValueError(
                 f"Not the id of a service: {clean(strange[0])!r}. It would say something else in the query."

@@ -8,7 +8,7 @@ import pytest
 
 from flask_hub_auth.errors import HubError, HubProtocolError, HubRefused, HubUnavailable, TokenRejected
 from flask_hub_auth.hub import HubRest
-from flask_hub_auth.model import HubToken, HubUser, Secret
+from flask_hub_auth.model import HubPermissions, HubToken, HubUser, Secret
 
 from .conftest import Server, answer
 
@@ -223,3 +223,12 @@ def test_what_is_no_token_is_rejected_unsent(token: str, server: Server) -> None
     with pytest.raises(TokenRejected):
         HubRest(server.url, token).me()
     assert server.connections == 0
+
+
+def test_in_no_service_nobody_may_do_anything(server: Server) -> None:
+    """S70: Hub would answer a query without a service with all permissions there are."""
+    server.always = answer([{"permission": {"key": "any"}, "global": True}])
+    assert HubRest(server.url, "token").permissions([]) == HubPermissions()
+    assert server.asked == []
+    assert HubRest(server.url, "token").permissions("0-0-0-0-0").allows("any")
+    assert "query=service%3A%7B0-0-0-0-0%7D" in server.asked[0].target
