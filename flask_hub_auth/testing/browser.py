@@ -54,10 +54,16 @@ class Browser:
             self._hub_client = self._hub.browser_of(as_)
             former, self._person = self._person, as_
             switched = self._walk("GET", self._url(self._config.login_path), {}) if was_used else None
-            if switched and switched.status_code >= 400:
+            if switched and switched.status_code >= 400 and not self._has_landed(switched):
                 self._person = former
                 return switched
         return self._walk(method, self._url(path), request)
+
+    def _has_landed(self, answer: TestResponse) -> bool:
+        """Whether a login went well, whatever is wrong with the page to which it led."""
+        asked, config = answer.request, self._config
+        is_hub = self._origin(asked.base_url) == self._origin(self._hub.url)
+        return not is_hub and asked.path not in (config.login_path, config.redirect_path)
 
     def _url(self, path: str) -> str:
         return path if "://" in path else self._config.service_url + path

@@ -171,6 +171,26 @@ def test_another_person_at_the_same_browser_signs_in_over_the_first(app: Flask, 
     assert browser.get("/developers", as_="jane").text == "developer jane"
 
 
+@pytest.mark.parametrize("has_home", [False, True])
+def test_another_person_is_there_although_the_start_page_is_not_for_them(
+    dev_hub: HubInMemory, hub_browser: OpenBrowser, has_home: bool
+) -> None:
+    app = Flask(__name__)
+    app.config.update(TESTING=True, SECRET_KEY="k" * 32, HUB_CACHE="memory://", **dev_hub.settings)
+    HubAuth(app)
+    app.add_url_rule("/reports", "reports", hub_group_required("Developers")(lambda: current_hub_user.login))
+    app.add_url_rule("/me", "me", hub_login_required(lambda: current_hub_user.login))
+    if has_home:
+        app.add_url_rule("/", "home", hub_group_required("Developers")(lambda: "home"))
+    browser = hub_browser(app)
+    assert browser.get("/reports", as_="jane").text == "jane"
+    assert browser.get("/reports", as_="john").status_code == 403
+    assert browser.get("/me").text == "john"
+    assert browser.get("/me", as_="jane").text == "jane"
+    assert browser.get("/me", as_="mallory").status_code == 403
+    assert browser.get("/me").text == "jane"
+
+
 @pytest.mark.parametrize("was_there", [False, True])
 def test_a_person_is_known_on_a_page_that_asks_nobody(app: Flask, hub_browser: OpenBrowser, was_there: bool) -> None:
     app.add_url_rule("/welcome", "welcome", hub_login_optional(lambda: current_hub_user.login or "stranger"))
