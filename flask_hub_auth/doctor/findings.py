@@ -56,6 +56,7 @@ CODES: t.Final[dict[str, tuple[Level, str]]] = {
     "secret-key-weak": ("error", "Make SECRET_KEY what this prints, and keep it to yourself:"
         " python -c 'import secrets; print(secrets.token_hex())'"),
     "guard-guards-nothing": ("error", "Put @app.route on top, and the guard below it."),
+    "path-taken": ("error", "Move that view, or give {setting} another path."),
     "server-name-differs": ("error", "Give HUB_SERVICE_URL and SERVER_NAME the same host, or leave SERVER_NAME out."),
     "cookie-not-secure": ("error", "Set SESSION_COOKIE_SECURE = True."),
     "cookie-secure-on-http": ("warning", "Leave SESSION_COOKIE_SECURE out: on https it is set by itself."),

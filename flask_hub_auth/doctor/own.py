@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import os
 import sys
@@ -12,6 +13,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from ..config import HubConfig
 from ..web.guards import bare_views
@@ -27,6 +29,7 @@ def look_at_application(app: Flask, config: HubConfig) -> list[Finding]:
     """What is wrong with its guards, its keys and its cookie."""
     return [
         *_guards(app),
+        *_paths(app, config),
         *_keys(app, config),
         *_host(app, config),
         *_cookie(app, config),
@@ -38,6 +41,18 @@ def look_at_application(app: Flask, config: HubConfig) -> list[Finding]:
 def _guards(app: Flask) -> t.Iterator[Finding]:
     if names := bare_views(app):
         yield found("guard-guards-nothing", f"A guard stands above @app.route, and guards nothing: {', '.join(names)}.")
+
+
+def _paths(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
+    """Views of the application that stand where ours should answer."""
+    asked = app.url_map.bind(urlsplit(config.service_url).netloc)
+    for setting in ("login_path", "redirect_path", "logout_path"):
+        path = getattr(config, setting)
+        with contextlib.suppress(HTTPException):
+            endpoint, _ = asked.match(path)
+            if not endpoint.startswith("hub_auth."):
+                seen = f"At {path} the application's own view '{endpoint}' answers, and not the login."
+                yield found("path-taken", seen, setting=f"HUB_{setting.upper()}")
 
 
 def _keys(app: Flask, config: HubConfig) -> t.Iterator[Finding]:

@@ -37,7 +37,14 @@ def test_every_code_is_found_somewhere_and_proven_somewhere() -> None:
 
 def test_what_there_is_to_do_is_one_sentence_without_gaps() -> None:
     for code in CODES:
-        finding = found(code, "It was seen.", url="https://hub.example", uri="https://app.example/authorized", other="")
+        finding = found(
+            code,
+            "It was seen.",
+            url="https://hub.example",
+            uri="https://app.example/authorized",
+            other="",
+            setting="HUB_X",
+        )
         assert finding.do
         assert not set("{}\n") & set(finding.do)
 

@@ -18,7 +18,7 @@ from ..hub.conftest import Server, answer, certificate
 from ..redis_servers import free_port
 from .caller import calling
 from .clinic import SECRET, SERVICE_ID, SITE, YOUTRACK, Clinic, closing, scope, services
-from .patient import badly_guarded, bare, broken, plain, reopened
+from .patient import badly_guarded, bare, broken, crowded, plain, reopened
 from .permitting import permitting
 
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
@@ -222,6 +222,7 @@ def test_each_set_up_is_named_by_its_own_code_and_no_other(name: str, clinic: Cl
 
 APPLICATIONS: dict[str, tuple[Callable[..., Flask], str]] = {
     "its guard guards nothing": (badly_guarded, "guard-guards-nothing"),
+    "it has a login of its own": (crowded, "path-taken"),
     "it does not start": (broken, "app-does-not-start"),
     "it has no HubAuth": (bare, "hubauth-missing"),
 }

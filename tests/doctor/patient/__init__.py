@@ -51,6 +51,14 @@ def badly_guarded(**settings: Any) -> Flask:
     return app
 
 
+def crowded(**settings: Any) -> Flask:
+    """With a login page of its own where ours would be."""
+    app = bare(**settings)
+    app.add_url_rule("/login", "own_login", lambda: "its own")
+    HubAuth(app)
+    return app
+
+
 def broken(**settings: Any) -> Flask:
     """It does not start, and says why with a secret."""
     raise RuntimeError("cannot connect as admin:TopSecret")
