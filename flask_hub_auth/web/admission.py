@@ -6,12 +6,12 @@ import typing as t
 
 from flask import Response, request
 
-from ..errors import AccessDenied, InputNotSent, LoginRequired, StepUpRequired, TokenRequired
+from ..errors import AccessDenied, HubUnavailable, InputNotSent, LoginRequired, StepUpRequired, TokenRequired
 from ..model import HubUser, Identity
 from ..pages import PAGES, prefers_html
 from ..tokens import times
 from .addresses import MARK, here, on_this_site
-from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity
+from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity, see_nobody
 from .login import begin_login, may_be_silent, redirect_to, stop_loops
 from .navigation import arguments, can_navigate, presented_token
 from .pending import AS_USUAL, LONGEST_CARRIED, Asked
@@ -51,9 +51,17 @@ def check_password(max_age: int) -> Response | None:
 def check_optional() -> Response | None:
     """None, unless it is time to ask Hub in silence who this is, which is not worth losing the page's address for.
 
+    Who has a login of which nobody can tell now whether it lives sees the page as nobody, and is signed in afterwards.
+
     :raises AccessDenied: as :func:`check_login`
     """
-    who = identity()
+    try:
+        who = identity()
+    except HubUnavailable:
+        if presented_token(request) is not None:
+            raise
+        see_nobody()
+        return None
     if who.bearer is not None:
         _check_caller(who)
     next, pending = here(request, state().config), state().pending

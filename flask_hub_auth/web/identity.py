@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import sys
 import typing as t
+from datetime import timedelta
 
 from flask import current_app, has_request_context, request, session
+from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
-from ..errors import HubUnavailable, LoginRequired
+from ..errors import HubConfigError, HubProblem, HubUnavailable, LoginRequired
 from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
 from ..sealing import HANDLE_BYTES, Handle, decode, decode_handle, encode
 from ..tokens.bearer import Presented
@@ -33,14 +36,24 @@ def identity() -> Identity:
         with patience():
             found = _look_up()
         # One request may pass through two applications, each with people of its own.
-        request.environ[_CACHE] = (state(), found)
+        request.environ[_CACHE] = (state(), found, state().keeper.now())
     return found
 
 
 def known_identity() -> Identity | None:
     """The identity if somebody has asked this application for it in this request."""
-    owner, found = request.environ.get(_CACHE, (None, None))
+    owner, found, _ = request.environ.get(_CACHE, (None, None, 0.0))
     return t.cast(Identity, found) if owner is state() else None
+
+
+def _is_just_known() -> bool:
+    """Whether it was asked for a moment ago, and with it the renewal of its token."""
+    return bool(0 <= state().keeper.now() - request.environ[_CACHE][2] < 1)
+
+
+def see_nobody() -> None:
+    """Take whoever sent this request for nobody, until it is answered."""
+    request.environ[_CACHE] = (state(), Identity(), state().keeper.now())
 
 
 def forget_identity() -> None:
@@ -72,14 +85,18 @@ def is_csrf_token(token: str | None) -> bool:
     return any(hmac.compare_digest((token or "").encode(), each.encode()) for each in good)
 
 
-def make_ticket(max_age: float) -> str:
+def make_ticket(max_age: float | timedelta) -> str:
     """The login behind this request for a job outside of it, good for `max_age` seconds."""
     handle = identity().handle
     if handle is None:
         raise LoginRequired("A ticket is given to somebody who is signed in with a browser.")
     hub = state()
-    end = int(hub.keeper.now() + max_age)
-    return encode(hub.sealer.seal(handle + end.to_bytes(8, "big"), purpose="ticket"))
+    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    try:
+        end = int(hub.keeper.now() + seconds).to_bytes(8, "big")
+    except (TypeError, ValueError, OverflowError):
+        raise HubConfigError(f"ticket: max_age must be seconds or a timedelta, got {max_age!r}.") from None
+    return encode(hub.sealer.seal(handle + end, purpose="ticket"))
 
 
 def handle_of(ticket: str) -> bytes:
@@ -132,8 +149,15 @@ class AskedUser(HubUser):
 
 
 def _user() -> HubUser:
-    # In a job or a shell nobody is signed in.
-    return identity().user if has_request_context() else ANONYMOUS
+    if not has_request_context():
+        return ANONYMOUS  # In a job or a shell nobody is signed in.
+    handled = sys.exc_info()[1]
+    try:
+        return identity().user
+    except HubProblem:
+        if isinstance(handled, HTTPException):
+            return ANONYMOUS  # The page of an error shows nobody, rather than become another error.
+        raise
 
 
 def _permissions() -> HubPermissions:
@@ -154,6 +178,8 @@ def _token() -> HubToken:
     if who.login and keeper.has_expired(who.login):
         # This request has tried to renew it a moment ago.
         raise HubUnavailable("The token is over and could not be renewed.")
+    if who.login and _is_just_known():
+        return who.login.token
     with patience():
         token = keeper.token(who.handle) if who.handle else None
     if token is None:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
 
-from flask_hub_auth import HubAuth, HubUnavailable, LoginRequired, hub_bearer_required
+from flask_hub_auth import HubAuth, HubConfigError, HubUnavailable, LoginRequired, hub_bearer_required
 from flask_hub_auth.devhub import Service, serve
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
@@ -381,3 +382,21 @@ def test_a_ticket_tells_nothing_and_is_told_nowhere(
     refused(app, ticket, service, dev_hub)
     assert ticket[:-1] not in caplog.text
     assert handle not in caplog.text
+
+
+@pytest.mark.parametrize("age", ["nan", "inf", "1e300"])
+def test_an_age_that_is_none_is_told(make: Make, dev_hub: HubInMemory, age: str) -> None:
+    client = signed_in(make(), dev_hub)
+    with pytest.raises(HubConfigError, match="ticket: max_age must be seconds or a timedelta, got"):
+        client.get(f"/ticket?age={age}")
+
+
+def test_an_age_may_be_a_timedelta(make: Make, dev_hub: HubInMemory, hub_clock: Clock) -> None:
+    app = make()
+    app.add_url_rule("/long", "long", lambda: app.extensions["hub"].ticket(timedelta(minutes=2)))
+    ticket = signed_in(app, dev_hub).get("/long").text
+    hub_clock.advance(119)
+    assert call(app, ticket) == 200
+    hub_clock.advance(1)
+    with pytest.raises(LoginRequired):
+        call(app, ticket)

@@ -13,7 +13,7 @@ from flask_hub_auth import HubAuth, current_hub_token, current_hub_user, hub_log
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
 
-from ..visiting import SCRIPT, Visitor, add_views, plain_app
+from ..visiting import SCRIPT, TOKEN_PATH, Visitor, add_views, plain_app
 
 MakeSite = Callable[..., Flask]
 Visit = Callable[[Flask], Visitor]
@@ -194,3 +194,20 @@ def test_an_answer_that_did_not_ask_who_is_there_reads_no_login(visitor: Visitor
     answer = visitor.open("/plain")
     assert "Cache-Control" not in answer.headers
     assert "Vary" not in answer.headers
+
+
+def test_one_request_tries_to_renew_a_token_once(visitor: Visitor, dev_hub: HubInMemory, hub_clock: Clock) -> None:
+    """R1: the guard tries, and the view has what that gave."""
+    visitor.app.add_url_rule(
+        "/both", "both", hub_login_required(lambda: current_hub_token.access_token.reveal()), methods=["GET"]
+    )
+    visitor.sign_in("/me")
+    before = visitor.open("/both").text
+    hub_clock.advance(3600 - 30)
+    dev_hub.fail(TOKEN_PATH, status=503)
+    count = visitor.token_calls()
+    assert visitor.open("/both").text == before
+    assert visitor.token_calls() == count + 1
+    dev_hub.mend()
+    hub_clock.advance(5)
+    assert visitor.open("/both").text != before

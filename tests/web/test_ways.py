@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from flask_hub_auth import (
     HubAuth,
+    StoreUnavailable,
     current_hub_user,
     hub_bearer_required,
     hub_logged_out,
@@ -205,6 +206,35 @@ def test_an_optional_page_is_there_while_hub_is_away(walk: Walk, dev_hub: HubInM
     walker.sign_in_at_hub("jane")
     dev_hub.fail(TOKEN_PATH, status=503)
     assert walker.walk("/welcome").text == "hello stranger"
+
+
+@pytest.mark.parametrize("away", ["Hub", "store"])
+def test_an_optional_page_is_there_for_who_is_signed_in_while_nobody_can_tell(
+    away: str, walk: Walk, dev_hub: HubInMemory, hub_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R30: it shows nobody, and the login lives on."""
+    walker = walk()
+    walker.sign_in("/private")
+    store = walker.app.extensions["hub_auth"].keeper.logins.store
+    with monkeypatch.context() as broken:
+        if away == "Hub":
+            hub_clock.advance(3600 + 301)
+            dev_hub.fail("*", status=503)
+        else:
+            broken.setattr(store, "get", raising(StoreUnavailable("gone")))
+        answer = walker.open("/welcome")
+        assert (answer.status_code, answer.text) == (200, "hello stranger")
+        assert walker.open("/private").status_code == 503
+    dev_hub.mend()
+    hub_clock.advance(60)
+    assert walker.open("/welcome").text == "hello Jane Doe"
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def call(*given: object) -> Any:
+        raise error
+
+    return call
 
 
 def test_who_signed_out_is_not_signed_in_again_by_an_optional_page(walk: Walk) -> None:
