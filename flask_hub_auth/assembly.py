@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import typing as t
+from urllib.parse import urlsplit
 
 from flask import Flask
 
@@ -14,12 +15,14 @@ from .hub.directory import Directory
 from .hub.openid import Discovery, IdTokens
 from .hub.transport import Transport
 from .hub.wire import Wire
+from .readers import spelled, without_secrets
 from .sealing import Sealer
 from .tokens import LoginStore, TokenKeeper, open_store
 from .tokens.bearer import BearerTokens
 from .tokens.client import ServiceTokens
 from .tokens.permissions import PermissionKeeper
 from .tokens.store import Store, cache_problem
+from .urls import is_loopback
 from .web.pending import PendingLogins
 from .web.signals import hub_logged_out, hub_token_refreshed
 from .web.state import HubState
@@ -49,6 +52,38 @@ def close_cookies(app: Flask, config: HubConfig) -> None:
         app.config["SESSION_COOKIE_SECURE"] = True
     if app.config["SESSION_COOKIE_SAMESITE"] is None:
         app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+
+
+def warn_of_debug(app: Flask, config: HubConfig) -> None:
+    """Say that the debugger is on where real people sign in: it lets whoever sees an error run code."""
+    host = urlsplit(config.url).hostname or ""
+    if app.debug and not is_loopback(host) and not host.endswith(".test"):
+        log.warning("DEBUG is on, and people sign in at %s: leave it off where others reach this application.", host)
+
+
+class Hidden(str):
+    """A text whose representation is only what may be seen of it."""
+
+    seen: str
+
+    def __new__(cls, text: str, seen: str) -> t.Self:
+        hidden = super().__new__(cls, text)
+        hidden.seen = seen
+        return hidden
+
+    def __repr__(self) -> str:
+        return repr(self.seen)
+
+
+def hide_secrets(app: Flask) -> None:
+    """Keep what is secret in the settings out of their representation, which error reports show."""
+    secret = spelled(app.config.get("HUB_SERVICE_SECRET"))
+    if isinstance(secret, str):
+        app.config["HUB_SERVICE_SECRET"] = Hidden(secret, "***")
+    for key in ("HUB_CACHE", "HUB_PROXY"):
+        address = app.config.get(key)
+        if isinstance(address, str):
+            app.config[key] = Hidden(address, without_secrets(address))
 
 
 def store_of(app: Flask, config: HubConfig) -> Store:

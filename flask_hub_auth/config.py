@@ -110,7 +110,7 @@ def _services(value: object) -> Mapping[str, HubService]:
     given = read.parsed(value, "a mapping") if isinstance(value, str) else value
     if not isinstance(given, Mapping):
         raise Wrong(f"must be a mapping of names to 'id' and 'url', got {read.shown(value)}")
-    values, wrong = collect({str(name): partial(_service, name, entry) for name, entry in given.items()})
+    values, wrong = collect({str(name) or "a name": partial(_service, name, entry) for name, entry in given.items()})
     if wrong:
         raise Wrong(*(f"is wrong: {clean(sentence, 300)}" for sentence in wrong))
     return MappingProxyType(values)
@@ -143,7 +143,7 @@ SETTINGS: t.Final[Mapping[str, Setting]] = {
     "HUB_SERVICE_ID": Setting(MISSING, read.ident, "98071167-004c-4ddf-ba37-5d4599fdf319", "this service in Hub"),
     "HUB_SERVICE_SECRET": Setting(None, read.secret, "the text that Hub shows once", "a text or a callable"),
     "HUB_SERVICE_SECRET_FILE": Setting(None, read.secret_file, "/run/secrets/hub", "the secret, in a file"),
-    "HUB_SERVICE_URL": Setting(None, urls.address, "https://myservice.mycompany.com", "public base of this service"),
+    "HUB_SERVICE_URL": Setting(None, urls.own_address, "https://myservice.mycompany.com", "this service's base"),
     "HUB_SERVICES": Setting({}, _services, _EXAMPLE_SERVICES, "services that this one calls"),
     "HUB_SCOPE": Setting(None, read.scope, '["0-0-0-0-0", "YouTrack"]', "None: Hub, this service, all of HUB_SERVICES"),
     "HUB_LOGIN_GROUPS": Setting([], read.names, '["Developers"]', "who may sign in; none: everybody"),
@@ -205,8 +205,9 @@ def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug
     if None not in (config.get("HUB_SERVICE_SECRET"), config.get("HUB_SERVICE_SECRET_FILE")):
         yield "HUB_SERVICE_SECRET and HUB_SERVICE_SECRET_FILE are both given: leave one of them out."
     home = values.get("HUB_AFTER_LOGIN", "").partition("?")[0]
-    if home in (values.get("HUB_LOGIN_PATH"), values.get("HUB_REDIRECT_PATH")):
-        yield "HUB_AFTER_LOGIN must not be the path of a login, which would go round in circles. Example: /."
+    for key in ("HUB_LOGIN_PATH", "HUB_REDIRECT_PATH"):
+        if home == values.get(key):
+            yield f"HUB_AFTER_LOGIN must not be {key}, got {read.shown(home)}: logins would go round in circles."
     taken: dict[str, str] = {}
     for key in ("HUB_REDIRECT_PATH", "HUB_LOGIN_PATH", "HUB_LOGOUT_PATH"):
         path = values.get(key, key)

@@ -6,7 +6,9 @@ import io
 import time
 import typing as t
 import weakref
+from datetime import timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -18,9 +20,10 @@ from flask import (
     request,
     request_started,
 )
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from .assembly import assembled, checked, close_cookies
+from .assembly import assembled, checked, close_cookies, hide_secrets, warn_of_debug
 from .config import HUB_ID
 from .errors import HubConfigError, LoginRequired
 from .model import HubSession
@@ -28,7 +31,7 @@ from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserToken
 from .tokens.sessions import end_sessions, sessions_of
 from .web.addresses import MOUNTED, safe_address
 from .web.admission import check_login
-from .web.answers import Preparation, finish
+from .web.answers import Preparation, finish, make_personal
 from .web.guards import check_everything
 from .web.identity import (
     csrf_token,
@@ -85,8 +88,11 @@ class HubAuth:
             )
         config = checked(app)
         close_cookies(app, config)
+        hide_secrets(app)
+        warn_of_debug(app, config)
         app.extensions[EXTENSION] = assembled(app, config, self._clock or _now, self._http)
-        app.register_blueprint(blueprint(config))
+        host = urlsplit(config.service_url).netloc if app.url_map.host_matching else None
+        app.register_blueprint(blueprint(config, host=host))
         app.context_processor(lambda: {"current_hub_user": current_hub_user, "hub_csrf_token": csrf_token})
         request_started.connect(Preparation(config), app, weak=False)
         app.after_request(finish)
@@ -123,7 +129,15 @@ class HubAuth:
                     answer = t.cast(Response, problem.get_response(request.environ))
                 if answer is not None:
                     return app.process_response(answer)(request.environ, start_response)
-            return wsgi_app(environ, start_response)
+                who = identity()
+
+            def start(status: str, headers: list[tuple[str, str]], *error: t.Any) -> t.Callable[[bytes], object]:
+                response = Response()
+                response.headers = Headers(headers)
+                make_personal(response, who)
+                return start_response(status, response.headers.to_wsgi_list(), *error)
+
+            return wsgi_app(environ, start)
 
         return guarded
 
@@ -167,7 +181,7 @@ class HubAuth:
         scope = tuple(dict.fromkeys((HUB_ID, service_id)))
         return ServiceClient(url, hub.services.of(scope), hub.wire)
 
-    def ticket(self, max_age: float = 3600) -> str:
+    def ticket(self, max_age: float | timedelta = 3600) -> str:
         """A text with which a job acts as the person behind this request, for `max_age` seconds or until their logout.
 
         A job that has the application passes it to :meth:`as_user`. It is as secret as the login itself.

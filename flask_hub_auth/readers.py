@@ -71,11 +71,15 @@ def collect(readings: Mapping[str, Callable[[], t.Any]]) -> tuple[dict[str, t.An
 def shown(value: object) -> str:
     """`value` for a sentence: printable, short, of a URL neither user-info nor query."""
     if isinstance(value, str):
-        plain = re.sub(r"([?#]).+", r"\1…", re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", value, flags=re.S), flags=re.S)
-        return f"'{clean(plain, 80)}'"
+        return f"'{clean(without_secrets(value), 80)}'"
     plain_number = isinstance(value, bool | float) or spelled(value) is not value
     # The repr of anything else may hold a secret.
     return clean(repr(value), 80) if plain_number else kind(value)
+
+
+def without_secrets(url: str) -> str:
+    """`url` with neither user-info nor query."""
+    return re.sub(r"([?#]).+", r"\1…", re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", url, flags=re.S), flags=re.S)
 
 
 def kind(value: object) -> str:
@@ -171,7 +175,7 @@ def parsed(value: str, what: str) -> t.Any:
 def _entries(value: object, *, divide: Callable[[str], list[str]]) -> tuple[str, ...]:
     """A list of texts without doubles: a real one, or JSON, or what `divide` makes of a text."""
     value = spelled(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip():
         value = parsed(value, "a list") if value.lstrip().startswith("[") else divide(text(value))
     if not isinstance(value, list | tuple | set | frozenset):
         raise Wrong(f"must be a list, got {shown(value)}")

@@ -21,16 +21,29 @@ def address(value: object) -> str:
         if mark in value:
             raise Wrong(f"must be a URL without {what}, got {shown(value)}")
     parts = _URL.fullmatch(value)
-    if not parts or not _is_host(parts[2]) or not 0 < int(parts[3] or 1) < 65536:
+    if not re.match("https?://", value, re.IGNORECASE):
         raise Wrong(f"must be a URL that begins with https://, got {shown(value)}")
+    if not parts or not _is_host(parts[2]):
+        raise Wrong(f"must be https:// with a host, and maybe a port and a plain path behind it, got {shown(value)}")
+    if not 0 < int(parts[3] or 1) < 65536:
+        raise Wrong(f"must have a port from 1 to 65535, got {shown(value)}")
     return parts[1].lower() + value.removesuffix("/")[len(parts[1]) :]
+
+
+def own_address(value: object) -> str:
+    """The base URL of this service, as browsers name it in their requests: a host in ASCII."""
+    url = address(value)
+    if not url.isascii():
+        host = _URL.fullmatch(url)[2]  # type: ignore[index]  # address() has matched it
+        raise Wrong(f"must have its host in ASCII, {host.encode('idna').decode()}, got {shown(value)}")
+    return url
 
 
 def safe_address(value: object) -> str:
     """A base URL whose traffic nobody on the way can read: https, or http that does not leave this machine."""
     url = address(value)
     parts = _URL.fullmatch(url)
-    if url.startswith("http:") and parts and not _is_loopback(parts[2]):
+    if url.startswith("http:") and parts and not is_loopback(parts[2]):
         raise Wrong(f"must begin with https:// (http:// only on localhost, 127.0.0.1 and [::1]), got {shown(value)}")
     return url
 
@@ -77,7 +90,8 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host.lower() == "localhost":
         return True
     try:

@@ -520,7 +520,6 @@ def test_in_debug_the_service_is_where_flask_run_serves_it() -> None:
         ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
         ("https://10.0.0.5", "https://10.0.0.5"),
         ("https://hub_server", "https://hub_server"),
-        ("https://hüb.example", "https://hüb.example"),
         ("https://xn--hb-xka.example", "https://xn--hb-xka.example"),
         ("https://name.youtrack.cloud/hub", "https://name.youtrack.cloud/hub"),
     ],
@@ -529,6 +528,12 @@ def test_a_url_keeps_its_place_and_loses_its_slash(given: str, kept: str) -> Non
     assert read(HUB_URL=given).url == kept
     assert read(HUB_SERVICE_URL=given).service_url == kept
     assert read(HUB_SERVICES={"x": {"id": "a", "url": given}}).services["x"].url == kept
+
+
+def test_a_host_beyond_ascii_is_hub_s_or_is_written_as_browsers_send_it() -> None:
+    assert read(HUB_URL="https://hüb.example").url == "https://hüb.example"
+    sentence = only_complaint(HUB_SERVICE_URL="https://hüb.example/x")
+    assert "must have its host in ASCII, xn--hb-xka.example, got 'https://hüb.example/x'" in sentence
 
 
 def test_the_redirect_uri_is_the_public_url_and_the_path() -> None:
@@ -722,9 +727,17 @@ def test_our_paths_differ_from_each_other(one: str, other: str, slash: str) -> N
     assert sentence == f"{other} must not be the path of {one}, got '/same{slash}'. Example: {SETTINGS[other].example}."
 
 
-@pytest.mark.parametrize("value", ["/login", "/authorized", "/login?next=/"])
-def test_a_login_that_would_end_where_it_begins_is_refused(value: str) -> None:
-    assert "HUB_AFTER_LOGIN must not be the path of a login" in only_complaint(HUB_AFTER_LOGIN=value)
+@pytest.mark.parametrize(
+    ("settings", "key", "path"),
+    [
+        ({"HUB_AFTER_LOGIN": "/login"}, "HUB_LOGIN_PATH", "/login"),
+        ({"HUB_AFTER_LOGIN": "/authorized"}, "HUB_REDIRECT_PATH", "/authorized"),
+        ({"HUB_AFTER_LOGIN": "/login?next=/"}, "HUB_LOGIN_PATH", "/login"),
+        ({"HUB_LOGIN_PATH": "/"}, "HUB_LOGIN_PATH", "/"),
+    ],
+)
+def test_a_login_that_would_end_where_it_begins_is_refused(settings: dict[str, str], key: str, path: str) -> None:
+    assert f"HUB_AFTER_LOGIN must not be {key}, got '{path}'" in only_complaint(**settings)
 
 
 def test_a_text_a_number_and_a_callable_are_secrets() -> None:

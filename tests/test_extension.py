@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from flask_hub_auth import (
     HubAuth,
     HubConfigError,
+    StoreUnavailable,
     current_hub_user,
     hub_bearer_required,
     hub_login_required,
@@ -397,9 +398,12 @@ def test_however_the_person_is_asked_for_the_answer_is_theirs_alone(
     visitor = visit(app)
     assert "Cookie" in visitor.open("/").vary
     visitor.sign_in("/login")
-    answer = visitor.open("/")
-    assert "Cookie" in answer.vary
-    assert answer.cache_control.private
+    first, second = visitor.open("/"), visitor.open("/")
+    assert "Cookie" in first.vary
+    assert "Cookie" in second.vary
+    # The first one takes the cookie away that counts round trips.
+    assert first.headers["Cache-Control"] == "no-store, private"
+    assert second.headers["Cache-Control"] == "private"
 
 
 def test_a_view_without_an_extension_does_not_run(dev_hub: HubInMemory) -> None:
@@ -478,3 +482,111 @@ def test_the_extension_shows_no_secret_of_its_settings(dev_hub: HubInMemory, mak
     shown = " ".join(map(repr, (state, state.config, HubAuth(), *(getattr(state, name) for name in state.__slots__))))
     assert "canary" not in shown
     assert KEY not in shown
+
+
+def test_what_a_mounted_application_answers_is_its_visitor_s_alone(
+    dev_hub: HubInMemory, client_of: Callable[..., FlaskClient]
+) -> None:
+    """S61"""
+    app = plain_app(dev_hub)
+    hub, headers = HubAuth(app), [("Content-Type", "text/plain")]
+
+    def mounted(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", list(headers))
+        return [b"mounted"]
+
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": hub.guard(mounted)})  # type: ignore[method-assign]
+    client = client_of(app)
+    dev_hub.sign_in(client, "jane")
+    answer = client.get("/m/")
+    assert dict(answer.headers) == {"Content-Type": "text/plain", "Cache-Control": "private", "Vary": "Cookie"}
+    headers += [("Cache-Control", "max-age=60"), ("Vary", "Accept")]
+    token = {"Authorization": f"Bearer {dev_hub.token_for('jane')}"}
+    answer = client_of(app).get("/m/", headers=token)
+    assert answer.headers["Cache-Control"] == "max-age=60"
+    assert set(answer.vary) == {"Accept", "Cookie", "Authorization"}
+
+
+def test_an_application_that_tells_hosts_apart_has_the_login_at_its_own(dev_hub: HubInMemory, visit: Visit) -> None:
+    app = Flask(__name__, static_folder=None, host_matching=True)
+    app.config.update(TESTING=True, SECRET_KEY=KEY, HUB_CACHE="memory://", **dev_hub.settings)
+    HubAuth(app)
+    app.add_url_rule("/private", "private", hub_login_required(lambda: current_hub_user.login), host="localhost:5000")
+    visitor = visit(app)
+    visitor.sign_in()
+    assert visitor.open("/private").text == "jane"
+    style = visitor.open("/hub_auth/static/hub_auth.css")
+    assert style.mimetype == "text/css"
+    style.close()
+    assert visitor.open("/login", base_url="http://other.example").status_code == 404
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_our_pages_have_their_style_below_a_path(
+    dev_hub: HubInMemory, client_of: Callable[..., FlaskClient], cut: bool
+) -> None:
+    """A proxy may cut the place of the service off."""
+    app = plain_app(dev_hub, HUB_SERVICE_URL="http://localhost:5000/svc")
+    HubAuth(app)
+    answer = client_of(app).get("/logout", base_url="http://localhost:5000" + ("" if cut else "/svc"))
+    assert 'href="/svc/hub_auth/static/hub_auth.css"' in answer.text
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer junk"}])
+def test_the_application_s_own_page_of_an_error_shows_nobody(
+    make_site: MakeSite, visit: Visit, monkeypatch: pytest.MonkeyPatch, status: int, headers: dict[str, str]
+) -> None:
+    """R30, S72: where nobody can tell who is there, the page does not become another error."""
+    app = make_site()
+    page = "{{ current_hub_user.login if current_hub_user else 'nobody' }}"
+    app.register_error_handler(status, lambda error: (render_template_string(page), error.code))
+    visitor = visit(app)
+    visitor.sign_in()
+    store = app.extensions["hub_auth"].keeper.logins.store
+
+    def gone(*given: object) -> Any:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(store, "get", gone)
+    path = "/nowhere" if status == 404 else "/private"
+    answer = visitor.open(path, headers={**NAVIGATION, **headers})
+    expected = 404 if status == 404 else 401 if headers else 503
+    assert answer.status_code == expected
+    if expected == status:
+        assert answer.text == "nobody"
+
+
+def test_the_settings_of_an_application_show_no_secret(make_site: MakeSite) -> None:
+    """S86, L20: and are what they were."""
+    settings = {"HUB_SERVICE_SECRET": "canary-secret-value", "HUB_PROXY": "http://u:canary-proxy@localhost:3128"}
+    config = make_site(**settings).config
+    assert "canary" not in repr(config)
+    assert "'http://***@localhost:3128'" in repr(config)
+    assert {key: config[key] for key in settings} == settings
+    assert "canary" not in repr(make_site(HUB_SERVICE_SECRET=1234567890).config["HUB_SERVICE_SECRET"])
+
+
+@pytest.mark.parametrize(
+    ("url", "debug", "warned"),
+    [
+        ("https://hub.example", True, True),
+        ("https://hub.example", False, False),
+        ("http://localhost:8080/hub", True, False),
+        ("https://hub.test/hub", True, False),
+    ],
+)
+def test_who_leaves_debug_on_where_people_sign_in_is_told(
+    dev_hub: HubInMemory, caplog: pytest.LogCaptureFixture, url: str, debug: bool, warned: bool
+) -> None:
+    """L18"""
+    app = plain_app(dev_hub, HUB_URL=url, DEBUG=debug)
+    HubAuth(app)
+    assert [record.levelname for record in caplog.records if "DEBUG is on" in record.message] == ["WARNING"] * warned
+
+
+@pytest.mark.parametrize("path", ["/login", "/authorized", "/logout"])
+def test_nothing_keeps_an_answer_of_ours(make_site: MakeSite, path: str) -> None:
+    """S61"""
+    answer = make_site().test_client().put(path)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 LONGEST: t.Final = 2048
 MOUNTED: t.Final = "flask_hub_auth.mounted"
 """Key of the WSGI environment that marks a request for an application mounted beside this one."""
+STATIC: t.Final = "/hub_auth/static"
 MARK: t.Final = "hub_asked"
 """Parameter of an address by which an optional page knows that Hub was asked, where no cookie says it."""
 _ASCII: t.Final = "".join(chr(code) for code in range(0x21, 0x7F))  # kept as it is, byte for byte
@@ -77,6 +78,11 @@ def on_this_site(url: str | None, config: HubConfig) -> str | None:
 def site_path(path: str, config: HubConfig) -> str:
     """A path of the settings as the visitor sees it, where the service does not live at the root of its host."""
     return _base_path(config) + path
+
+
+def style_url(config: HubConfig) -> str:
+    """The path of the stylesheet of our pages, also behind a proxy that cuts the place of the service off."""
+    return site_path(f"{STATIC}/hub_auth.css", config)
 
 
 def login_address(next: str | None, config: HubConfig, **more: str) -> str:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from flask import Flask, Response, render_template, request, session
 
 from ..config import HubConfig
+from ..model import Identity
 from ..pages import PAGES, Problem, clean
-from .addresses import here, login_address, site_path
+from .addresses import here, login_address, site_path, style_url
 from .guards import find_bare_views
 from .identity import ONLY_BEARER, known_identity
 from .login import settle_trips
+from .state import state
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -54,6 +56,7 @@ class AppPages:
             switch_url=switch_url,
             again_url=again_url,
             home_url=site_path(self.config.after_logout, self.config),
+            style_url=style_url(self.config),
         )
 
 
@@ -78,19 +81,26 @@ class Preparation:
 
 def finish(response: Response) -> Response:
     """What every answer to somebody who is signed in needs: it is theirs alone."""
-    known = known_identity()
+    known, config = known_identity(), state().config
+    if request.path in (config.login_path, config.redirect_path, config.logout_path):
+        response.headers.setdefault("Cache-Control", "no-store")
     if known is None or not known.user:
         return response
     if not known.bearer:
         settle_trips(response)
-    if "Cache-Control" not in response.headers:
-        response.cache_control.private = True
-    elif response.cache_control.public and _sets_cookie(response):
+    if response.cache_control.public and _sets_cookie(response):
         log.warning("%s is sent as public although a cookie is set with it; made private", clean(request.path))
         response.cache_control.public = False
         response.cache_control.private = True
-    response.vary.update(["Cookie", "Authorization"] if known.bearer else ["Cookie"])
+    make_personal(response, known)
     return response
+
+
+def make_personal(response: Response, who: Identity) -> None:
+    """Mark what is an answer to whoever is signed in: no shared cache gives it to somebody else."""
+    if "Cache-Control" not in response.headers:
+        response.cache_control.private = True
+    response.vary.update(["Cookie", "Authorization"] if who.bearer else ["Cookie"])
 
 
 def _sets_cookie(response: Response) -> bool:

@@ -112,7 +112,12 @@ def check_everything() -> Response | None:
     # copied its attributes; who has it inside is believed to call it.
     guard = next((layer for layer in layers(view) if layer in _guards), None)
     first: t.Callable[[], Response | None] = getattr(guard, _FIRST, check_login)
-    return first()
+    return None if first is check_bearer and _is_answered_by_flask() else first()
+
+
+def _is_answered_by_flask() -> bool:
+    """Whether this is an OPTIONS of which the view learns nothing. A browser asks so before it sends a token along."""
+    return request.method == "OPTIONS" and bool(getattr(request.url_rule, "provide_automatic_options", False))
 
 
 def layers(view: t.Any) -> t.Iterator[t.Any]:

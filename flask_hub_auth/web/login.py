@@ -12,7 +12,8 @@ from .addresses import login_address, site_path
 from .identity import forget_identity, identity, known_identity, presented_handle
 from .navigation import arguments, can_navigate, is_foreign_host
 from .pending import AS_USUAL, Asked, Tried
-from .state import has_optional_pages, state
+from .signals import hub_login_failed
+from .state import application, has_optional_pages, state
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -89,6 +90,7 @@ def asked_by(words: t.Container[str]) -> Asked:
 def stop_loops(next: str | None) -> None:
     """Raise the page about loops where logins came back well three times, and still nobody is signed in."""
     if state().pending.tried(request.cookies).trips >= MOST_TRIPS:
+        hub_login_failed.send(application(), code="HUB-105")
         raise LoginFailed("Signing in went round in circles.", hub_code="HUB-105", return_to=next)
 
 
@@ -130,6 +132,8 @@ def leave(next: str | None = None) -> Response:
 def _note(response: Response, tried: Tried) -> Response:
     if tried != state().pending.tried(request.cookies):
         state().pending.note(response, tried)
+        if not response.cache_control.no_store:
+            response.headers["Cache-Control"] = "no-store, private"
     return response
 
 

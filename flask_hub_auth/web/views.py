@@ -11,7 +11,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from ..errors import LoginFailed, LoginRequired
 from ..pages import PAGE_HEADERS
-from .addresses import safe_address, site_path
+from .addresses import STATIC, safe_address, site_path, style_url
 from .callback import complete_login
 from .identity import csrf_token, is_csrf_token
 from .login import asked_by, begin_login, leave
@@ -36,18 +36,19 @@ class NotSignedOut(LoginFailed):
         return logging.WARNING
 
 
-def blueprint(config: HubConfig) -> Blueprint:
-    """The blueprint ``hub_auth`` with the paths of the settings."""
-    views = Blueprint(
-        "hub_auth", __name__, template_folder="templates", static_folder="static", static_url_path="/hub_auth/static"
-    )
+def blueprint(config: HubConfig, *, host: str | None = None) -> Blueprint:
+    """The blueprint ``hub_auth`` with the paths of the settings; `host` where an application tells hosts apart."""
+    views = Blueprint("hub_auth", __name__, template_folder="templates", static_folder="static", static_url_path=STATIC)
     # HEAD and OPTIONS come with GET unless a view says no; a callback must be opened by a person.
     for path, name, view, methods in (
         (config.login_path, "login", login, ["GET"]),
         (config.redirect_path, "authorized", authorized, ["GET"]),
         (config.logout_path, "logout", logout, ["GET", "POST"]),
     ):
-        views.add_url_rule(path, name, view, methods=methods, provide_automatic_options=False)
+        views.add_url_rule(path, name, view, methods=methods, provide_automatic_options=False, host=host)
+    if host:
+        # Flask's own rule for the static folder is of no host.
+        views.add_url_rule(f"{STATIC}/<path:filename>", "style", views.send_static_file, host=host)
     return views
 
 
@@ -79,7 +80,7 @@ def logout() -> Response | tuple[str, dict[str, str]]:
         _not_head()
         # An application's own page.html may look at `problem` anywhere.
         form = {"action": site_path(config.logout_path, config), "csrf_token": csrf_token(), "problem": None}
-        return render_template("hub_auth/logout.html", **form), _form_headers(config)
+        return render_template("hub_auth/logout.html", style_url=style_url(config), **form), _form_headers(config)
     if not _is_own_form():
         what = "is not the one of this login" if "csrf_token" in request.form else "is missing"
         raise NotSignedOut(f"The form field csrf_token {what}; in a template: {{{{ hub_csrf_token() }}}}")

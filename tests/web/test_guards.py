@@ -672,3 +672,22 @@ def test_the_order_of_hooks_does_not_let_an_unguarded_view_out(app: Flask) -> No
         return ran()
 
     assert status(app, "/json") == 500
+
+
+def test_a_browser_may_ask_whether_it_may_send_a_token(protected: Flask) -> None:
+    """S8: such a question carries nothing that could be checked, and only Flask answers it."""
+    seen: list[str] = []
+
+    def own() -> str:
+        seen.append("ran")
+        return "own"
+
+    add_page(protected, "/api", "data", hub_bearer_required)
+    add_page(protected, "/page", "page", hub_login_required)
+    protected.add_url_rule("/own", "own", hub_bearer_required(own), methods=["GET", "OPTIONS"])
+    preflight = {"Origin": "https://spa.example", "Access-Control-Request-Method": "GET"}
+    assert status(protected, "/api", "OPTIONS", **preflight) == 200
+    assert status(protected, "/api", **preflight) == 401
+    assert status(protected, "/page", "OPTIONS", **preflight) == 401
+    assert status(protected, "/own", "OPTIONS", **preflight) == 401
+    assert seen == []
