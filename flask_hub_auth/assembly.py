@@ -66,7 +66,7 @@ class Hidden(str):
 
     seen: str
 
-    def __new__(cls, text: str, seen: str) -> t.Self:
+    def __new__(cls, text: str, seen: str = "***") -> t.Self:
         hidden = super().__new__(cls, text)
         hidden.seen = seen
         return hidden

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -564,6 +565,9 @@ def test_the_settings_of_an_application_show_no_secret(make_site: MakeSite) -> N
     assert "canary" not in repr(config)
     assert "'http://***@localhost:3128'" in repr(config)
     assert {key: config[key] for key in settings} == settings
+    copied = pickle.loads(pickle.dumps(dict(config)))  # our own
+    assert repr(copied) == repr(dict(config))
+    assert "canary" not in repr(copied)
     assert "canary" not in repr(make_site(HUB_SERVICE_SECRET=1234567890).config["HUB_SERVICE_SECRET"])
 
 

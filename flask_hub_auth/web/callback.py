@@ -124,7 +124,7 @@ def _sign_in(who: Found) -> None:
     hub, old = state(), presented_handle()
     with _session_of(who.user, old):
         hub_logged_in.send(application(), user=who.user)
-    handle = hub.keeper.begin(who.user, who.token, authenticated_at=who.authenticated_at)
+        handle = hub.keeper.begin(who.user, who.token, authenticated_at=who.authenticated_at)
     if old is not None:
         _drop(old, who.user)
     keep_handle(handle)
@@ -134,7 +134,7 @@ def _sign_in(who: Found) -> None:
 
 @contextmanager
 def _session_of(user: HubUser, old: bytes | None) -> Iterator[None]:
-    """Empties the session that was another person's, before anybody writes into it; not where `user` is refused."""
+    """Empties the session that was another person's, before anybody writes into it; not where nobody comes in."""
     held = dict(session)
     is_new = old is not None and not state().keeper.logins.was_of(old, user.id)
     if is_new:

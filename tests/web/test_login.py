@@ -18,6 +18,7 @@ from flask import Flask, session
 from flask_hub_auth import (
     AccessDenied,
     HubUser,
+    StoreUnavailable,
     current_hub_user,
     hub_logged_in,
     hub_logged_out,
@@ -810,8 +811,14 @@ def test_a_login_that_the_store_has_thrown_away_leaves_the_session_to_the_same_p
     assert heard == [*told, "ended"], "told once, and then of the login that another one has replaced"
 
 
-def test_what_a_receiver_keeps_in_the_session_of_another_person_stays(make_site: MakeSite, visit: Visit) -> None:
+def test_what_a_receiver_keeps_in_the_session_of_another_person_stays(
+    make_site: MakeSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S42"""
+
+    def gone(*given: object) -> None:
+        raise StoreUnavailable("gone")
+
     app = make_site()
     remember_something(app)
     visitor = visit(app)
@@ -826,5 +833,10 @@ def test_what_a_receiver_keeps_in_the_session_of_another_person_stays(make_site:
     with hub_logged_in.connected_to(greet, app):
         assert visitor.sign_in("/login?next=/private", as_="admin").status_code == 403
         assert visitor.open("/kept").text == "old", "who is refused takes nothing away from who is there"
+        callback = visitor.answer(visitor.begin("/login"), "john")
+        with monkeypatch.context() as broken:
+            broken.setattr(app.extensions["hub_auth"].keeper.logins.store, "put", gone)
+            assert visitor.come_back(callback).status_code == 503
+        assert (visitor.open("/kept").text, visitor.who()) == ("old", "jane"), "nor does a store that is away"
         visitor.sign_in("/login?next=/private", as_="john")
     assert visitor.open("/kept").text == "nothing and new"
