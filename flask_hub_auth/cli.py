@@ -23,7 +23,7 @@ from .asking import asked_for, secret_of
 from .config import HUB_ID
 from .doctor.examination import examine
 from .doctor.findings import Finding
-from .errors import HubConfigError, HubError, HubRefused, TokenRejected
+from .errors import HubConfigError, HubError, HubProtocolError, HubRefused, TokenRejected
 from .hub import HubOAuth, HubRest
 from .model import HubToken, Secret
 from .printing import data_alone
@@ -279,4 +279,6 @@ def _words(error: HubError, forbidden: str | None) -> str:
         return "Hub does not take this token, or this user name and password."
     if forbidden and isinstance(error, HubRefused) and error.error.lower() in ("forbidden", "access_denied"):
         return forbidden
+    if isinstance(error, HubProtocolError):
+        return f"{error} Compare the address with Hub's base, which may have a path, such as /hub."
     return str(error)

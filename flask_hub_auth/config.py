@@ -110,9 +110,9 @@ def _services(value: object) -> Mapping[str, HubService]:
     given = read.parsed(value, "a mapping") if isinstance(value, str) else value
     if not isinstance(given, Mapping):
         raise Wrong(f"must be a mapping of names to 'id' and 'url', got {read.shown(value)}")
-    values, wrong = collect({str(name) or "a name": partial(_service, name, entry) for name, entry in given.items()})
+    values, wrong = collect({str(name): partial(_service, name, entry) for name, entry in given.items()})
     if wrong:
-        raise Wrong(*(f"is wrong: {clean(sentence, 300)}" for sentence in wrong))
+        raise Wrong(*(f"is wrong: {clean(sentence.strip(), 300)}" for sentence in wrong))
     return MappingProxyType(values)
 
 

@@ -8,7 +8,6 @@ import typing as t
 import weakref
 from datetime import timedelta
 from functools import partial
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -29,7 +28,7 @@ from .errors import HubConfigError, LoginRequired
 from .model import HubSession
 from .tokens.client import PresentedToken, ServiceClient, TokenSource, UserTokens
 from .tokens.sessions import end_sessions, sessions_of
-from .web.addresses import MOUNTED, safe_address
+from .web.addresses import MOUNTED, as_sent, safe_address, style_url
 from .web.admission import check_login
 from .web.answers import Preparation, finish, make_personal
 from .web.guards import check_everything
@@ -91,9 +90,10 @@ class HubAuth:
         hide_secrets(app)
         warn_of_debug(app, config)
         app.extensions[EXTENSION] = assembled(app, config, self._clock or _now, self._http)
-        host = urlsplit(config.service_url).netloc if app.url_map.host_matching else None
+        host = as_sent(config.service_url) if app.url_map.host_matching else None
         app.register_blueprint(blueprint(config, host=host))
-        app.context_processor(lambda: {"current_hub_user": current_hub_user, "hub_csrf_token": csrf_token})
+        known = {"current_hub_user": current_hub_user, "hub_csrf_token": csrf_token, "hub_style_url": style_url(config)}
+        app.context_processor(lambda: known)
         request_started.connect(Preparation(config), app, weak=False)
         app.after_request(finish)
         if config.protect_all:
@@ -129,12 +129,16 @@ class HubAuth:
                     answer = t.cast(Response, problem.get_response(request.environ))
                 if answer is not None:
                     return app.process_response(answer)(request.environ, start_response)
-                who = identity()
+                who, ours = identity(), finish(Response())
 
             def start(status: str, headers: list[tuple[str, str]], *error: t.Any) -> t.Callable[[bytes], object]:
                 response = Response()
                 response.headers = Headers(headers)
-                make_personal(response, who)
+                for cookie in ours.headers.getlist("Set-Cookie"):
+                    response.headers.add("Set-Cookie", cookie)
+                    response.headers["Cache-Control"] = ours.headers["Cache-Control"]
+                has_cookie = "Set-Cookie" in response.headers
+                make_personal(response, who, environ.get("PATH_INFO", ""), sets_cookie=has_cookie)
                 return start_response(status, response.headers.to_wsgi_list(), *error)
 
             return wsgi_app(environ, start)
@@ -236,6 +240,8 @@ def _user_tokens(ticket: str | None) -> TokenSource:
     keeper = state().keeper
     if ticket is not None:
         return UserTokens(keeper, handle_of(ticket))
+    if not has_request_context():
+        raise LoginRequired("as_user was called outside of a request: a job gives it the ticket= of hub.ticket().")
     who = identity()
     if who.bearer is not None:
         return PresentedToken(who.bearer)

@@ -9,7 +9,7 @@ from .readers import CONTROL, Wrong, shown
 
 # RFC 3986 section 3.3 without "@", percent-encoding and the segments "." and ".."
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:-]+"
-_URL = re.compile(rf"(https?)://(\[[0-9a-f:.]+\]|[\w.-]+)(?::([0-9]{{1,5}}))?((?:/{_SEGMENT})*)/?", re.IGNORECASE)
+_URL = re.compile(rf"(https?)://(\[[0-9a-f:.]+\]|[\w.-]+)(?::([0-9]{{1,20}}))?((?:/{_SEGMENT})*)/?", re.IGNORECASE)
 _PATH = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?")
 
 
@@ -34,8 +34,7 @@ def own_address(value: object) -> str:
     """The base URL of this service, as browsers name it in their requests: a host in ASCII."""
     url = address(value)
     if not url.isascii():
-        host = _URL.fullmatch(url)[2]  # type: ignore[index]  # address() has matched it
-        raise Wrong(f"must have its host in ASCII, {host.encode('idna').decode()}, got {shown(value)}")
+        raise Wrong(f"must have its host in ASCII, as browsers send it (xn--…), got {shown(value)}")
     return url
 
 

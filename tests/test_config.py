@@ -533,7 +533,7 @@ def test_a_url_keeps_its_place_and_loses_its_slash(given: str, kept: str) -> Non
 def test_a_host_beyond_ascii_is_hub_s_or_is_written_as_browsers_send_it() -> None:
     assert read(HUB_URL="https://hüb.example").url == "https://hüb.example"
     sentence = only_complaint(HUB_SERVICE_URL="https://hüb.example/x")
-    assert "must have its host in ASCII, xn--hb-xka.example, got 'https://hüb.example/x'" in sentence
+    assert "must have its host in ASCII, as browsers send it (xn--…), got 'https://hüb.example/x'" in sentence
 
 
 def test_the_redirect_uri_is_the_public_url_and_the_path() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, jsonify, render_template_string, request, session
+from flask import Blueprint, Flask, abort, jsonify, render_template_string, request, session
 from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
@@ -17,6 +18,7 @@ from flask_hub_auth import (
     HubAuth,
     HubConfigError,
     StoreUnavailable,
+    current_hub_permissions,
     current_hub_user,
     hub_bearer_required,
     hub_login_required,
@@ -533,15 +535,19 @@ def test_our_pages_have_their_style_below_a_path(
     assert 'href="/svc/hub_auth/static/hub_auth.css"' in answer.text
 
 
-@pytest.mark.parametrize("status", [401, 404, 503])
+@pytest.mark.parametrize("status", [401, 404, 418, 500, 503])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer junk"}])
 def test_the_application_s_own_page_of_an_error_shows_nobody(
     make_site: MakeSite, visit: Visit, monkeypatch: pytest.MonkeyPatch, status: int, headers: dict[str, str]
 ) -> None:
     """R30, S72: where nobody can tell who is there, the page does not become another error."""
-    app = make_site()
-    page = "{{ current_hub_user.login if current_hub_user else 'nobody' }}"
-    app.register_error_handler(status, lambda error: (render_template_string(page), error.code))
+    app = make_site(PROPAGATE_EXCEPTIONS=False)
+    page = "{{ current_hub_user.login if current_hub_user else 'nobody' }}{{ '!' if permissions().allows('any') }}"
+    app.context_processor(lambda: {"permissions": lambda: current_hub_permissions})
+    kind: Any = status if status != 418 else KeyError
+    app.register_error_handler(kind, lambda error: (render_template_string(page), status))
+    app.add_url_rule("/500", "500", lambda: str(1 // 0))
+    app.add_url_rule("/418", "418", lambda: {}["missing"])
     visitor = visit(app)
     visitor.sign_in()
     store = app.extensions["hub_auth"].keeper.logins.store
@@ -550,9 +556,9 @@ def test_the_application_s_own_page_of_an_error_shows_nobody(
         raise StoreUnavailable("gone")
 
     monkeypatch.setattr(store, "get", gone)
-    path = "/nowhere" if status == 404 else "/private"
+    path = "/private" if status in (401, 503) else f"/{status}"
     answer = visitor.open(path, headers={**NAVIGATION, **headers})
-    expected = 404 if status == 404 else 401 if headers else 503
+    expected = status if status not in (401, 503) else 401 if headers else 503
     assert answer.status_code == expected
     if expected == status:
         assert answer.text == "nobody"
@@ -560,7 +566,11 @@ def test_the_application_s_own_page_of_an_error_shows_nobody(
 
 def test_the_settings_of_an_application_show_no_secret(make_site: MakeSite) -> None:
     """S86, L20: and are what they were."""
-    settings = {"HUB_SERVICE_SECRET": "canary-secret-value", "HUB_PROXY": "http://u:canary-proxy@localhost:3128"}
+    settings = {
+        "HUB_SERVICE_SECRET": "canary-secret-value",
+        "HUB_PROXY": "http://u:canary-proxy@localhost:3128",
+        "HUB_CACHE": "redis://u:canary-cache@localhost:1/0",
+    }
     config = make_site(**settings).config
     assert "canary" not in repr(config)
     assert "'http://***@localhost:3128'" in repr(config)
@@ -594,3 +604,55 @@ def test_nothing_keeps_an_answer_of_ours(make_site: MakeSite, path: str) -> None
     """S61"""
     answer = make_site().test_client().put(path)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")
+
+
+def test_a_view_that_catches_an_error_itself_is_no_page_of_one(
+    make_site: MakeSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_site()
+
+    @app.get("/caught")
+    def caught() -> str:
+        try:
+            abort(404)
+        except HTTPException:
+            return current_hub_user.login or "nobody"
+
+    visitor = visit(app)
+    visitor.sign_in()
+
+    def gone(*given: object) -> Any:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(app.extensions["hub_auth"].keeper.logins.store, "get", gone)
+    assert visitor.open("/caught").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "url", ["http://LocalHost:80", "https://App.Example", "https://app.example:443", "https://[2001:DB8::1]"]
+)
+def test_a_host_is_told_apart_as_browsers_send_it(dev_hub: HubInMemory, url: str) -> None:
+    app = Flask(__name__, static_folder=None, host_matching=True)
+    app.config.update(TESTING=True, SECRET_KEY=KEY, HUB_CACHE="memory://", **dev_hub.settings)
+    app.config["HUB_SERVICE_URL"] = url
+    HubAuth(app)
+    sent = url.lower().removesuffix(":80").removesuffix(":443")
+    assert app.test_client().get("/login", base_url=sent).status_code == 302
+
+
+def test_sign_ins_that_end_at_a_mounted_application_go_round_no_circle(dev_hub: HubInMemory, visit: Visit) -> None:
+    """R49"""
+    app = plain_app(dev_hub)
+    hub = HubAuth(app)
+
+    def mounted(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Cache-Control", "public, max-age=60"), ("Set-Cookie", "a=b")])
+        return [b"mounted"]
+
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": hub.guard(mounted)})  # type: ignore[method-assign]
+    visitor = visit(app)
+    for _ in range(5):
+        visitor.sign_in("/m/")
+        assert visitor.open("/m/").text == "mounted"
+        assert visitor.open("/m/").cache_control.private
+        visitor.client.delete_cookie("session")

@@ -16,6 +16,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from ..config import HubConfig
+from ..web.addresses import as_sent
 from ..web.guards import bare_views
 from .findings import Finding, found
 from .start import LIBRARIES, PACKAGE
@@ -45,11 +46,12 @@ def _guards(app: Flask) -> t.Iterator[Finding]:
 
 def _paths(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
     """Views of the application that stand where ours should answer."""
-    asked = app.url_map.bind(urlsplit(config.service_url).netloc)
-    for setting in ("login_path", "redirect_path", "logout_path"):
+    asked = app.url_map.bind(as_sent(config.service_url))
+    ours = {"login_path": ("GET",), "redirect_path": ("GET",), "logout_path": ("GET", "POST")}
+    for setting, method in ((setting, method) for setting, methods in ours.items() for method in methods):
         path = getattr(config, setting)
         with contextlib.suppress(HTTPException):
-            endpoint, _ = asked.match(path)
+            endpoint, _ = asked.match(path, method=method)
             if not endpoint.startswith("hub_auth."):
                 seen = f"At {path} the application's own view '{endpoint}' answers, and not the login."
                 yield found("path-taken", seen, setting=f"HUB_{setting.upper()}")

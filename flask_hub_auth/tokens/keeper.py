@@ -80,13 +80,15 @@ class TokenKeeper(LivingLogins):
             raise HubUnavailable(message, retry_after=self._oauth.pause())
         return self._seen(handle, login)
 
-    def token(self, handle: bytes) -> HubToken | None:
+    def token(self, handle: bytes, tried: Login | None = None) -> HubToken | None:
         """A token that is good now; None if there is no login.
 
+        :param tried: the login as :meth:`current` gave it a moment ago; what that has tried is not tried again
         :raises HubUnavailable: the token is over and could not be renewed; there is no grace for a call that needs it
         """
         login = self.living(handle)
-        login = login and self._renewed(handle, login)
+        if login and not (tried and _tries(login) == _tries(tried)):
+            login = self._renewed(handle, login)
         if login and times.is_expired(login, self._clock()):
             message = "The token is over and could not be renewed."
             raise HubUnavailable(message, retry_after=self._oauth.pause())

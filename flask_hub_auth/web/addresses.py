@@ -80,6 +80,13 @@ def site_path(path: str, config: HubConfig) -> str:
     return _base_path(config) + path
 
 
+def as_sent(url: str) -> str:
+    """Host and port of a URL as browsers send them: in lower case, without the usual port."""
+    parts = urlsplit(url)
+    usual = {"http": ":80", "https": ":443"}[parts.scheme]
+    return parts.netloc.lower().removesuffix(usual)
+
+
 def style_url(config: HubConfig) -> str:
     """The path of the stylesheet of our pages, also behind a proxy that cuts the place of the service off."""
     return site_path(f"{STATIC}/hub_auth.css", config)

@@ -11,7 +11,7 @@ from ..model import HubUser, Identity
 from ..pages import PAGES, prefers_html
 from ..tokens import times
 from .addresses import MARK, here, on_this_site
-from .identity import ONLY_BEARER, current_hub_permissions, forget_identity, identity, see_nobody
+from .identity import AS_NOBODY, ONLY_BEARER, current_hub_permissions, forget_identity, identity
 from .login import begin_login, may_be_silent, redirect_to, stop_loops
 from .navigation import arguments, can_navigate, presented_token
 from .pending import AS_USUAL, LONGEST_CARRIED, Asked
@@ -51,16 +51,16 @@ def check_password(max_age: int) -> Response | None:
 def check_optional() -> Response | None:
     """None, unless it is time to ask Hub in silence who this is, which is not worth losing the page's address for.
 
-    Who has a login of which nobody can tell now whether it lives sees the page as nobody, and is signed in afterwards.
+    Who has a login of which nobody can tell now whether it lives reads the page as nobody, and is signed in afterwards.
 
     :raises AccessDenied: as :func:`check_login`
     """
     try:
         who = identity()
     except HubUnavailable:
-        if presented_token(request) is not None:
+        if request.method not in ("GET", "HEAD") or presented_token(request) is not None:
             raise
-        see_nobody()
+        request.environ[AS_NOBODY] = True
         return None
     if who.bearer is not None:
         _check_caller(who)

@@ -11,7 +11,7 @@ from flask import Flask, Response, render_template, request, session
 from ..config import HubConfig
 from ..model import Identity
 from ..pages import PAGES, Problem, clean
-from .addresses import here, login_address, site_path, style_url
+from .addresses import here, login_address, site_path
 from .guards import find_bare_views
 from .identity import ONLY_BEARER, known_identity
 from .login import settle_trips
@@ -56,7 +56,6 @@ class AppPages:
             switch_url=switch_url,
             again_url=again_url,
             home_url=site_path(self.config.after_logout, self.config),
-            style_url=style_url(self.config),
         )
 
 
@@ -88,17 +87,17 @@ def finish(response: Response) -> Response:
         return response
     if not known.bearer:
         settle_trips(response)
-    if response.cache_control.public and _sets_cookie(response):
-        log.warning("%s is sent as public although a cookie is set with it; made private", clean(request.path))
-        response.cache_control.public = False
-        response.cache_control.private = True
-    make_personal(response, known)
+    make_personal(response, known, request.path, sets_cookie=_sets_cookie(response))
     return response
 
 
-def make_personal(response: Response, who: Identity) -> None:
+def make_personal(response: Response, who: Identity, path: str, *, sets_cookie: bool) -> None:
     """Mark what is an answer to whoever is signed in: no shared cache gives it to somebody else."""
     if "Cache-Control" not in response.headers:
+        response.cache_control.private = True
+    elif response.cache_control.public and sets_cookie:
+        log.warning("%s is sent as public although a cookie is set with it; made private", clean(path))
+        response.cache_control.public = False
         response.cache_control.private = True
     response.vary.update(["Cookie", "Authorization"] if who.bearer else ["Cookie"])
 

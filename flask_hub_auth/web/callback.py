@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from flask import Response, after_this_request, request, session
@@ -125,36 +125,47 @@ def _sign_in(who: Found) -> None:
     with _session_of(who.user, old):
         hub_logged_in.send(application(), user=who.user)
         handle = hub.keeper.begin(who.user, who.token, authenticated_at=who.authenticated_at)
-    if old is not None:
-        _drop(old, who.user)
+        try:
+            over = _dropped(old, who.user) if old is not None else None
+        except BaseException:
+            # The old login may still be there, and its browser goes on with it.
+            with suppress(HubProblem):
+                hub.keeper.logins.remove(handle)
+            raise
     keep_handle(handle)
     forget_identity()
     log.info("login ok: user=%s session=%s", who.user.id, short_name(store_key(handle)))
+    if over:
+        hub_logged_out.send(application(), user_id=over[0], reason=over[1])
 
 
 @contextmanager
 def _session_of(user: HubUser, old: bytes | None) -> Iterator[None]:
-    """Empties the session that was another person's, before anybody writes into it; not where nobody comes in."""
+    """Empties the session that was another person's, before anybody writes into it.
+
+    Where nobody comes in it is what it was.
+    """
     held = dict(session)
-    is_new = old is not None and not state().keeper.logins.was_of(old, user.id)
-    if is_new:
+    if old is not None and not state().keeper.logins.was_of(old, user.id):
         session.clear()
     try:
         yield
     except BaseException:
-        if is_new:
+        if dict(session) != held:
+            session.clear()
             session.update(held)
+        # A receiver may have asked who is there.
+        forget_identity()
         raise
 
 
-def _drop(old: bytes, user: HubUser) -> None:
-    """Forget the login that was there, and tell of its end if nobody has yet."""
+def _dropped(old: bytes, user: HubUser) -> tuple[str, str] | None:
+    """Forget the login that was there; the user id and the reason of its end, if nobody was told of it yet."""
     logins = state().keeper.logins
     former = logins.remove(old)
-    if former is not None and not former.ended:
-        hub_logged_out.send(application(), user_id=former.user.id, reason="ended")
-    elif former is None and logins.forget_outlived(old, user.id):
-        hub_logged_out.send(application(), user_id=user.id, reason="expired")
+    if former is not None:
+        return None if former.ended else (former.user.id, "ended")
+    return (user.id, "expired") if logins.forget_outlived(old, user.id) else None
 
 
 def _forget(response: Response, pending_state: str) -> Response:

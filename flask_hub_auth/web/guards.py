@@ -173,7 +173,9 @@ def _guarded(
         view.decorators = [*view.decorators, functools.partial(_guarded, check=check, words=words, first=first)]
         return view
     if not callable(view):
-        raise HubConfigError(f"A guard stands on a view function or a View class, got {view!r}.")
+        raise HubConfigError(
+            f"A guard stands on a view function or a View class, got {view!r}. An age has a name, max_age."
+        )
 
     @functools.wraps(view)
     def guarded(*args: t.Any, **kwargs: t.Any) -> t.Any:

@@ -8,7 +8,6 @@ import typing as t
 from datetime import timedelta
 
 from flask import current_app, has_request_context, request, session
-from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from ..errors import HubConfigError, HubProblem, HubUnavailable, LoginRequired
@@ -21,6 +20,10 @@ from .state import patience, state
 SESSION_KEY: t.Final = "hub_login"
 ONLY_BEARER: t.Final = "flask_hub_auth.only_bearer"
 """Key of the WSGI environment that marks a request where only a presented token counts."""
+AS_NOBODY: t.Final = "flask_hub_auth.as_nobody"
+"""Key of the WSGI environment that marks a request whose page shows nobody rather than an error."""
+MOMENT: t.Final = 5
+"""Seconds for which one request does not try again to renew a token."""
 _CACHE: t.Final = "flask_hub_auth.identity"
 
 
@@ -48,12 +51,7 @@ def known_identity() -> Identity | None:
 
 def _is_just_known() -> bool:
     """Whether it was asked for a moment ago, and with it the renewal of its token."""
-    return bool(0 <= state().keeper.now() - request.environ[_CACHE][2] < 1)
-
-
-def see_nobody() -> None:
-    """Take whoever sent this request for nobody, until it is answered."""
-    request.environ[_CACHE] = (state(), Identity(), state().keeper.now())
+    return bool(0 <= state().keeper.now() - request.environ[_CACHE][2] < MOMENT)
 
 
 def forget_identity() -> None:
@@ -142,7 +140,13 @@ class AskedUser(HubUser):
         object.__setattr__(self, "_ask", ask)
 
     def __getattr__(self, name: str) -> t.Any:
-        return getattr(self._ask(), name)
+        shows_nobody = _is_error_page()
+        try:
+            return getattr(self._ask(), name)
+        except HubProblem:
+            if shows_nobody:
+                return getattr(ANONYMOUS, name)
+            raise
 
     def __repr__(self) -> str:
         return f"AskedUser(id={self.id!r})"
@@ -151,16 +155,34 @@ class AskedUser(HubUser):
 def _user() -> HubUser:
     if not has_request_context():
         return ANONYMOUS  # In a job or a shell nobody is signed in.
-    handled = sys.exc_info()[1]
+    shows_nobody = AS_NOBODY in request.environ or _is_error_page()
     try:
         return identity().user
     except HubProblem:
-        if isinstance(handled, HTTPException):
-            return ANONYMOUS  # The page of an error shows nobody, rather than become another error.
+        if shows_nobody:
+            return ANONYMOUS
         raise
 
 
+def _is_error_page() -> bool:
+    """Whether Flask has caught an exception, and asks for its page, which must not become another error."""
+    caught = sys.exc_info()[1]
+    where = caught.__traceback__ if caught else None
+    # What a view catches itself has a traceback that begins in the view.
+    return where is not None and where.tb_frame.f_globals.get("__name__") == "flask.app"
+
+
 def _permissions() -> HubPermissions:
+    shows_nobody = _is_error_page()
+    try:
+        return _held()
+    except HubProblem:
+        if shows_nobody:
+            return HubPermissions()
+        raise
+
+
+def _held() -> HubPermissions:
     who, hub = identity(), state()
     with patience():
         if who.handle:
@@ -178,10 +200,9 @@ def _token() -> HubToken:
     if who.login and keeper.has_expired(who.login):
         # This request has tried to renew it a moment ago.
         raise HubUnavailable("The token is over and could not be renewed.")
-    if who.login and _is_just_known():
-        return who.login.token
+    tried = who.login if _is_just_known() else None
     with patience():
-        token = keeper.token(who.handle) if who.handle else None
+        token = keeper.token(who.handle, tried) if who.handle else None
     if token is None:
         raise LoginRequired("current_hub_token was read, and nobody is signed in.")
     return token

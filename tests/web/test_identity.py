@@ -23,7 +23,7 @@ Visit = Callable[[Flask], Visitor]
 def visitor(dev_hub: HubInMemory) -> Visitor:
     """A browser for an application that says who is there."""
     app = plain_app(dev_hub)
-    HubAuth(app)
+    app.extensions["hub"] = HubAuth(app)
     add_views(app)
 
     @app.get("/me")
@@ -211,3 +211,31 @@ def test_one_request_tries_to_renew_a_token_once(visitor: Visitor, dev_hub: HubI
     dev_hub.mend()
     hub_clock.advance(5)
     assert visitor.open("/both").text != before
+
+
+def test_a_token_that_was_renewed_in_the_same_request_is_the_new_one(visitor: Visitor, dev_hub: HubInMemory) -> None:
+    hub = visitor.app.extensions["hub"]
+
+    @visitor.app.get("/twice")
+    def twice() -> Any:
+        before = current_hub_token.access_token
+        dev_hub.expire()
+        hub.as_user().get("/users/me")
+        return jsonify(before != current_hub_token.access_token)
+
+    visitor.sign_in("/me")
+    assert visitor.open("/twice").json is True
+
+
+def test_a_login_that_ends_in_the_same_request_has_no_token(visitor: Visitor) -> None:
+    keeper = visitor.app.extensions["hub_auth"].keeper
+
+    @visitor.app.get("/ends")
+    def ends() -> str:
+        assert current_hub_user
+        for entry in keeper.logins.people.of(current_hub_user.id):
+            keeper.logins.remove_listed(current_hub_user.id, entry.key)
+        return current_hub_token.access_token.reveal()
+
+    visitor.sign_in("/me")
+    assert visitor.open("/ends", headers=SCRIPT).status_code == 401

@@ -819,24 +819,30 @@ def test_what_a_receiver_keeps_in_the_session_of_another_person_stays(
     def gone(*given: object) -> None:
         raise StoreUnavailable("gone")
 
+    def greet(app: Flask, user: HubUser) -> None:
+        session["word"] = f"{session.get('word', 'nothing')} and new"
+        session["half"] = user.login
+        if user.login == "admin":
+            raise AccessDenied("not today")
+
     app = make_site()
     remember_something(app)
+    app.add_url_rule("/half", "half", lambda: session.get("half", ""))
     visitor = visit(app)
     visitor.sign_in(as_="jane")
     visitor.open("/keep/old")
 
-    def greet(app: Flask, user: HubUser) -> None:
-        session["word"] = f"{session.get('word', 'nothing')} and new"
-        if user.login == "admin":
-            raise AccessDenied("not today")
-
     with hub_logged_in.connected_to(greet, app):
         assert visitor.sign_in("/login?next=/private", as_="admin").status_code == 403
         assert visitor.open("/kept").text == "old", "who is refused takes nothing away from who is there"
-        callback = visitor.answer(visitor.begin("/login"), "john")
-        with monkeypatch.context() as broken:
-            broken.setattr(app.extensions["hub_auth"].keeper.logins.store, "put", gone)
-            assert visitor.come_back(callback).status_code == 503
-        assert (visitor.open("/kept").text, visitor.who()) == ("old", "jane"), "nor does a store that is away"
+        assert visitor.open("/half").text == "", "nor does it leave anything"
+        logins = app.extensions["hub_auth"].keeper.logins
+        for owner, name in ((logins, "_put"), (logins, "remove"), (logins.people, "find")):
+            callback = visitor.answer(visitor.begin("/login"), "john")
+            with monkeypatch.context() as broken:
+                broken.setattr(owner, name, gone)
+                assert visitor.come_back(callback).status_code == 503
+            seen = (visitor.open("/kept").text, visitor.open("/half").text, visitor.who())
+            assert seen == ("old", "", "jane"), "nor does a store that is away"
         visitor.sign_in("/login?next=/private", as_="john")
     assert visitor.open("/kept").text == "nothing and new"

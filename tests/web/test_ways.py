@@ -86,7 +86,8 @@ def walk(dev_hub: HubInMemory) -> Walk:
         app = plain_app(dev_hub, **settings)
         app.extensions["hub"] = HubAuth(app)
         add_views(app)
-        app.add_url_rule("/welcome", "welcome", hub_login_optional(welcome))
+        app.add_url_rule("/welcome", "welcome", hub_login_optional(welcome), methods=["GET", "POST"])
+        add_page(app, "/both", "both", lambda view: hub_login_optional(hub_login_required(view)))
         app.add_url_rule("/vault", "vault", hub_login_required(max_age=60)(lambda: "gold"), methods=["GET", "POST"])
         add_page(app, "/api", "data", hub_bearer_required)
         return Walker(app, dev_hub)
@@ -225,6 +226,8 @@ def test_an_optional_page_is_there_for_who_is_signed_in_while_nobody_can_tell(
         answer = walker.open("/welcome")
         assert (answer.status_code, answer.text) == (200, "hello stranger")
         assert walker.open("/private").status_code == 503
+        assert walker.open("/welcome", "POST").status_code == 503, "what is sent is not taken for a stranger's"
+        assert walker.open("/both").status_code == 503, "the guard inside believes nobody"
     dev_hub.mend()
     hub_clock.advance(60)
     assert walker.open("/welcome").text == "hello Jane Doe"

@@ -54,7 +54,7 @@ def badly_guarded(**settings: Any) -> Flask:
 def crowded(**settings: Any) -> Flask:
     """With a login page of its own where ours would be."""
     app = bare(**settings)
-    app.add_url_rule("/login", "own_login", lambda: "its own")
+    app.add_url_rule("/logout", "own_logout", lambda: "its own", methods=["POST"])
     HubAuth(app)
     return app
 
