@@ -176,8 +176,8 @@ class HubAuth:
 
         :raises LoginRequired: nobody is signed in, or the ticket is old, altered or of another application
         """
-        hub, source = state(), _user_tokens(ticket)
-        return ServiceClient(_service(service)[1], source, hub.wire)
+        url = _service(service)[1]
+        return ServiceClient(url, _user_tokens(ticket), state().wire)
 
     def as_service(self, service: str | None = None) -> ServiceClient:
         """Calls `service`, or Hub's own REST, as this application itself (client credentials)."""

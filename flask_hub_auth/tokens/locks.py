@@ -35,6 +35,10 @@ _WRITE_LEASE: t.Final = 3.0
 """Seconds after which a lock of Redis is free whose owner was killed with a change half done: less than others wait."""
 
 
+_PAUSE: t.Final = 0.3
+"""Seconds for which a renewal asks a Redis again that refuses its lock at once."""
+
+
 class Locks(t.Protocol):
     """The seam of the locks; chosen with the store."""
 
@@ -165,6 +169,9 @@ class LeasedLock(t.Protocol):
     def acquire(self, token: str) -> bool:
         """True if it is ours from now on; never waits."""
 
+    def owns(self, token: str) -> bool:
+        """Whether an earlier try with this token has taken it, although no answer came."""
+
     def release(self) -> None:
         """Free it, if it is still ours."""
 
@@ -184,11 +191,12 @@ class RedisLocks(_SharedLocks):
     @contextlib.contextmanager
     def _taken(self, kind: Kind, name: str, deadline: float, done: t.Callable[[], bool] | None) -> t.Iterator[bool]:
         lock = self._lock(f"lock:{kind}:{name}", self._lease if kind == "renew" else _WRITE_LEASE)
-        ours = False
+        take, ours = _Try(lock, patient=kind == "renew"), False
         try:
-            held = ours = _polled(lambda: lock.acquire(secrets.token_hex(16)), kind, deadline, done)
+            held = ours = _polled(take, kind, deadline, done)
         except StoreUnavailable as failure:
-            held = _without(kind, str(failure))
+            # Who has seen that somebody else renews does not renew beside them.
+            held = False if take.was_held else _without(kind, str(failure))
         try:
             yield held
         finally:
@@ -201,6 +209,35 @@ class RedisLocks(_SharedLocks):
         except StoreUnavailable as failure:
             # Its lease has run out, or will: what was done under it is done.
             log.warning("%s lock was not released: %s", kind, failure)
+
+
+class _Try:
+    """Takes a lock of Redis, and knows what became of the tries before.
+
+    :param patient: whether a Redis that pauses, or changes its master, is asked again before it counts as away
+    """
+
+    def __init__(self, lock: LeasedLock, *, patient: bool) -> None:
+        self._lock = lock
+        self._patient = patient
+        self._token = secrets.token_hex(16)
+        self._is_unclear = False
+        self.was_held = False
+        """Whether somebody else had it when it was last seen."""
+
+    def __call__(self) -> bool:
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                taken = self._lock.acquire(self._token) or (self._is_unclear and self._lock.owns(self._token))
+            except StoreUnavailable:
+                self._is_unclear, tries = True, tries + 1
+                if not self._patient or (tries > 1 and time.monotonic() - began >= _PAUSE):
+                    raise
+                time.sleep(_POLL["renew"])
+            else:
+                self.was_held = not taken
+                return taken
 
 
 def _polled(take: t.Callable[[], bool], kind: Kind, deadline: float, done: t.Callable[[], bool] | None) -> bool:

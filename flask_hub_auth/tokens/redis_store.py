@@ -180,6 +180,14 @@ class RedisLock:
         """True if it is ours from now on. Never waits for another owner."""
         return bool(self._asked(lambda: self._lock.acquire(blocking=False, token=token)))
 
+    def owns(self, token: str) -> bool:
+        """Whether an earlier try with this token has taken it, although no answer came."""
+        self._lock.local.token = token.encode()
+        owned = bool(self._asked(self._lock.owned))
+        if not owned:
+            self._lock.local.token = None
+        return owned
+
     def release(self) -> None:
         """Free it, unless its lease has run out: then it is somebody else's, and stays so."""
         self._asked(self._lock.release)
