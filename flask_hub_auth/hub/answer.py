@@ -50,8 +50,8 @@ class Answer:
         """
         if 200 <= self.status < 300:
             return
-        fields = parsed(self.body)
-        says_no = isinstance(fields, dict) and fields.get("error") == "invalid_grant" and self.status < 500
+        found = parsed(self.body) if self.status == 429 else None
+        says_no = isinstance(found, dict) and found.get("error") == "invalid_grant"
         if self.is_away and not says_no:
             raise HubUnavailable(f"{self}.", retry_after=self.retry_after or 5)
         fields = self.json()

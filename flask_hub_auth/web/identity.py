@@ -26,6 +26,8 @@ MOMENT: t.Final = 5
 """Seconds for which one request does not try again to renew a token."""
 _CACHE: t.Final = "flask_hub_auth.identity"
 
+T = t.TypeVar("T")
+
 
 def identity() -> Identity:
     """The person behind this request, or nobody.
@@ -140,13 +142,7 @@ class AskedUser(HubUser):
         object.__setattr__(self, "_ask", ask)
 
     def __getattr__(self, name: str) -> t.Any:
-        shows_nobody = _is_error_page()
-        try:
-            return getattr(self._ask(), name)
-        except HubProblem:
-            if shows_nobody:
-                return getattr(ANONYMOUS, name)
-            raise
+        return getattr(_or_nobody(self._ask, ANONYMOUS), name)
 
     def __repr__(self) -> str:
         return f"AskedUser(id={self.id!r})"
@@ -155,12 +151,17 @@ class AskedUser(HubUser):
 def _user() -> HubUser:
     if not has_request_context():
         return ANONYMOUS  # In a job or a shell nobody is signed in.
-    shows_nobody = AS_NOBODY in request.environ or _is_error_page()
+    return _or_nobody(lambda: identity().user, ANONYMOUS)
+
+
+def _or_nobody(read: t.Callable[[], T], nobody: T) -> T:
+    """What `read` gives, or `nobody` where that cannot be told and the page is not to become an error by it."""
+    shows_nobody = _is_error_page() or (has_request_context() and AS_NOBODY in request.environ)
     try:
-        return identity().user
+        return read()
     except HubProblem:
         if shows_nobody:
-            return ANONYMOUS
+            return nobody
         raise
 
 
@@ -173,13 +174,7 @@ def _is_error_page() -> bool:
 
 
 def _permissions() -> HubPermissions:
-    shows_nobody = _is_error_page()
-    try:
-        return _held()
-    except HubProblem:
-        if shows_nobody:
-            return HubPermissions()
-        raise
+    return _or_nobody(_held, HubPermissions())
 
 
 def _held() -> HubPermissions:

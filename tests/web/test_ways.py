@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 from flask_hub_auth import (
     HubAuth,
     StoreUnavailable,
+    current_hub_permissions,
     current_hub_user,
     hub_bearer_required,
     hub_logged_out,
@@ -87,6 +88,7 @@ def walk(dev_hub: HubInMemory) -> Walk:
         app.extensions["hub"] = HubAuth(app)
         add_views(app)
         app.add_url_rule("/welcome", "welcome", hub_login_optional(welcome), methods=["GET", "POST"])
+        app.add_url_rule("/may", "may", hub_login_optional(lambda: str(current_hub_permissions.allows("any"))))
         add_page(app, "/both", "both", lambda view: hub_login_optional(hub_login_required(view)))
         app.add_url_rule("/vault", "vault", hub_login_required(max_age=60)(lambda: "gold"), methods=["GET", "POST"])
         add_page(app, "/api", "data", hub_bearer_required)
@@ -227,6 +229,7 @@ def test_an_optional_page_is_there_for_who_is_signed_in_while_nobody_can_tell(
         assert (answer.status_code, answer.text) == (200, "hello stranger")
         assert walker.open("/private").status_code == 503
         assert walker.open("/welcome", "POST").status_code == 503, "what is sent is not taken for a stranger's"
+        assert walker.open("/may").text == "False"
         assert walker.open("/both").status_code == 503, "the guard inside believes nobody"
     dev_hub.mend()
     hub_clock.advance(60)
