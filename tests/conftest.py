@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from flask import Flask
+    from playwright.sync_api import Browser
 
     from flask_hub_auth.testing.hub import HubInMemory
 
@@ -37,11 +39,39 @@ ALONE = (
     "test_benchmarks.py",
 )
 """What drives a browser or clients of others, or breaks processes and servers on purpose: it takes minutes."""
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.path.relative_to(HERE).as_posix().startswith(ALONE):
         item.add_marker(pytest.mark.alone)
+
+
+@pytest.fixture(scope="session")
+def chromium_here() -> dict[str, object]:
+    """What Playwright has to know of the Chromium of this machine."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        pytest.fail("There is no Chromium on this machine. On Debian: apt-get install chromium")
+    return {"executable_path": path, "args": [*QUIET.split(), "--no-first-run", "--disable-quic"]}
+
+
+@pytest.fixture(scope="module")
+def launch(chromium_here: dict[str, object]) -> Iterator[Callable[..., Browser]]:
+    """Starts it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browsers = []
+
+        def launch(**options: object) -> Browser:
+            browsers.append(playwright.chromium.launch(**chromium_here, **options))  # type: ignore[arg-type]
+            return browsers[-1]
+
+        yield launch
+        for browser in browsers:
+            browser.close()
 
 
 @pytest.fixture

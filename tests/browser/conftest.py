@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 
-from .scene import Demo, Person, running_demo
+from .scene import SECONDS, Demo, Person, running_demo
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+expect.set_options(timeout=SECONDS * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,25 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent.name == "browser":
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.timeout(120))  # a busy machine shows pages slowly
-
-
-@pytest.fixture(scope="module")
-def launch() -> Iterator[Callable[..., Browser]]:
-    """Starts the Chromium of this machine."""
-    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if path is None:
-        pytest.fail("There is no Chromium on this machine. On Debian: apt-get install chromium")
-    arguments = [*QUIET.split(), "--no-first-run", "--disable-quic"]
-    with sync_playwright() as playwright:
-        browsers = []
-
-        def launch(**options: object) -> Browser:
-            browsers.append(playwright.chromium.launch(executable_path=path, args=arguments, **options))  # type: ignore[arg-type]
-            return browsers[-1]
-
-        yield launch
-        for browser in browsers:
-            browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +49,12 @@ def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def without_cookies(chromium: Browser, tmp_path: Path) -> Iterator[BrowserContext]:
+def without_cookies(chromium: Browser, chromium_here: dict[str, Any], tmp_path: Path) -> Iterator[BrowserContext]:
     """One that its owner has told to keep no cookies of anybody."""
     (tmp_path / "Default").mkdir()
     settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(settings))
-    path = next(filter(None, map(shutil.which, CHROMIUMS)))
-    with chromium.browser_type.launch_persistent_context(tmp_path, executable_path=path, args=QUIET.split()) as context:
+    with chromium.browser_type.launch_persistent_context(tmp_path, **chromium_here) as context:
         yield context
 
 

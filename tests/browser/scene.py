@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import BrowserContext, ConsoleMessage, LocatorAssertions, Page, Request, Response, expect
 
 ROOT = Path(__file__).parents[2]
 FORM = "Sign in · dev Hub"
@@ -149,15 +149,27 @@ class Person:
 def fill_in(page: Page, login: str, password: str | None = None) -> None:
     """Answer Hub's form. Chromium lets tabs behind others wait, so this one comes to the front."""
     page.bring_to_front()
-    assert page.title() == FORM, page.url
+    expect(page).to_have_title(FORM)
     page.get_by_label("User name").fill(login)
     page.get_by_label("Password").fill(login if password is None else password)
     page.get_by_role("button", name="Sign in").click()
 
 
-def heading(page: Page) -> str:
-    """What the page says it is."""
-    return page.locator("h1").inner_text()
+def heading(page: Page) -> LocatorAssertions:
+    """What the page says it is, or will say when it is there: a key or a click returns before its page comes."""
+    return expect(page.locator("h1"))
+
+
+def words(page: Page) -> LocatorAssertions:
+    """What the page says, without what all pages say."""
+    return expect(page.get_by_role("main"))
+
+
+def sign_in_if_asked(page: Page, login: str) -> None:
+    """At the demo, or at Hub's form before that."""
+    page.wait_for_function("form => document.title === form || document.querySelector('header nav')", arg=FORM)
+    if page.title() == FORM:
+        fill_in(page, login)
 
 
 def back(page: Page) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from .scene import FORM, Person, heading
+from .scene import FORM, Person, heading, words
 
 FOCUSED = """() => {
   const element = document.activeElement, style = getComputedStyle(element), box = element.getBoundingClientRect();
@@ -42,13 +42,15 @@ def test_a_visit_takes_no_mouse_and_the_focus_is_always_seen(person: Person) -> 
     keys.press("Enter")
 
     page.wait_for_url(f"{person.demo.hub}/**")
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
     # The form has the focus already.
+    expect(page.get_by_label("User name")).to_be_focused()
     keys.type("jane")
     tab_to(page, "Password")
     keys.type("wrong")
     keys.press("Enter")
     page.get_by_role("alert").wait_for()
+    expect(page.get_by_label("Password")).to_be_focused()
     keys.type("jane")
     keys.press("Enter")
     page.wait_for_url(f"{person.demo.url}/me")
@@ -61,7 +63,7 @@ def test_a_visit_takes_no_mouse_and_the_focus_is_always_seen(person: Person) -> 
     tab_to(page, "Keep it")
     keys.press("Enter")
     page.wait_for_url(f"{person.demo.url}/notes")
-    assert "without a mouse" in page.inner_text("main")
+    words(page).to_contain_text("without a mouse")
 
     person.expects(403, "/administrators")
     tab_to(page, "Administrators")
@@ -74,11 +76,11 @@ def test_a_visit_takes_no_mouse_and_the_focus_is_always_seen(person: Person) -> 
     tab_to(page, "Sign out")
     keys.press("Enter")
     page.get_by_role("status").wait_for()
-    assert "You are signed out." in page.inner_text("main")
+    words(page).to_contain_text("You are signed out.")
     tab_to(page, "Sign in again")
     keys.press("Enter")
     page.wait_for_url(f"{person.demo.hub}/**")
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
 
 
 def test_the_skip_link_shows_itself_and_leads_past_the_navigation(person: Person) -> None:
@@ -87,7 +89,7 @@ def test_the_skip_link_shows_itself_and_leads_past_the_navigation(person: Person
     assert link.bounding_box()["y"] < 0  # type: ignore[index]
     tab_to(page, "Skip to the content")
     page.keyboard.press("Enter")
-    assert page.url.endswith("/#main")
+    expect(page).to_have_url(f"{person.demo.url}/#main")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('main') !== null")
 
@@ -97,4 +99,4 @@ def test_every_stop_of_the_tab_key_is_seen_on_the_pages_with_most_of_them(person
     for path, last in (("/panel", "Hub for development"), ("/note", "Hub for development")):
         person.open(page, path)
         tab_to(page, last)
-    assert heading(page) == "Write a note"
+    heading(page).to_have_text("Write a note")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, expect
 
-from .scene import FORM, HOME, Demo, Person, fill_in, heading
+from .scene import FORM, HOME, Demo, Person, fill_in, heading, words
 
 
-def others(page: Page) -> int:
-    """How many other logins the page shows."""
-    return page.locator(".logins > li").count()
+def others(page: Page) -> Locator:
+    """The other logins that the page shows."""
+    return page.locator(".logins > li")
 
 
 def test_the_page_shows_where_somebody_is_signed_in_and_ends_it_in_the_other_browser(
@@ -22,27 +22,28 @@ def test_the_page_shows_where_somebody_is_signed_in_and_ends_it_in_the_other_bro
     page, other = here.sign_in("/sessions", "john"), there.sign_in("/me", "john")
     tab = there.tab("/note")
     page.reload()
-    assert heading(page) == "Your sessions"
-    assert others(page) >= 1
+    heading(page).to_have_text("Your sessions")
+    expect(others(page)).not_to_have_count(0)
     page.get_by_role("button", name="End all others").click()
     page.get_by_role("status").wait_for()
-    assert "has ended" in page.get_by_role("status").inner_text()
-    assert others(page) == 0
-    assert page.get_by_role("button", name="End all others").count() == 0
-    assert "You are signed in nowhere else." in page.inner_text("main")
+    expect(page.get_by_role("status")).to_contain_text("has ended")
+    expect(others(page)).to_have_count(0)
+    expect(page.get_by_role("button", name="End all others")).to_have_count(0)
+    words(page).to_contain_text("You are signed in nowhere else.")
 
     for one in (other, tab):
         one.reload()
-        assert heading(one) == HOME
-        assert "You were signed out from another browser." in one.get_by_role("status").inner_text()
+        heading(one).to_have_text(HOME)
+        expect(one.get_by_role("status")).to_contain_text("You were signed out from another browser.")
     other.get_by_role("link", name="Sign in again").click()
-    assert other.title() == FORM, "Hub still knew this browser, and asks all the same"
+    # Hub still knew this browser, and asks all the same.
+    expect(other).to_have_title(FORM)
     fill_in(other, "john")
     other.wait_for_url(f"{demo.url}/**")
 
     page.reload()
-    assert heading(page) == "Your sessions"
-    assert others(page) == 1
+    heading(page).to_have_text("Your sessions")
+    expect(others(page)).to_have_count(1)
 
 
 def test_signing_out_here_leaves_the_other_browser_alone(visit: Callable[..., Person], demo: Demo) -> None:
@@ -51,8 +52,8 @@ def test_signing_out_here_leaves_the_other_browser_alone(visit: Callable[..., Pe
     page.get_by_role("button", name="Sign out here").click()
     page.get_by_text("You are signed out.").wait_for()
     other.reload()
-    assert heading(other) == "Your sessions"
-    assert heading(page) == HOME
+    heading(other).to_have_text("Your sessions")
+    heading(page).to_have_text(HOME)
 
 
 def test_the_logins_of_somebody_else_are_not_shown_and_not_ended(visit: Callable[..., Person], demo: Demo) -> None:
@@ -62,6 +63,6 @@ def test_the_logins_of_somebody_else_are_not_shown_and_not_ended(visit: Callable
     if page.get_by_role("button", name="End all others").count():
         page.get_by_role("button", name="End all others").click()
         page.get_by_role("status").wait_for()
-    assert others(page) == 0
+    expect(others(page)).to_have_count(0)
     other.reload()
-    assert heading(other) == "John Roe"
+    heading(other).to_have_text("John Roe")

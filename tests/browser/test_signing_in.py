@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from .scene import FORM, Person, fill_in, heading
+import pytest
+from playwright.sync_api import expect
+
+from .scene import FORM, Person, fill_in, heading, words
+
+
+def at_hub(person: Person) -> re.Pattern[str]:
+    return re.compile(re.escape(person.demo.hub))
 
 
 def test_signing_in_leads_to_the_guarded_page_that_was_asked_for_with_its_query(person: Person) -> None:
     page = person.tab("/me?from=a%20letter&tab=2")
-    assert page.url.startswith(person.demo.hub)
+    expect(page).to_have_url(at_hub(person))
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/me?from=a%20letter&tab=2")
-    assert heading(page) == "Jane Doe"
+    heading(page).to_have_text("Jane Doe")
 
 
 def test_a_wrong_password_is_answered_on_the_page_of_hub_and_the_right_one_works_then(person: Person) -> None:
     page = person.tab("/me")
     fill_in(page, "jane", "wrong")
-    assert "do not belong together" in page.get_by_role("alert").inner_text()
-    assert page.url.startswith(person.demo.hub)
-    assert page.get_by_label("User name").input_value() == "jane"
-    assert page.get_by_label("Password").input_value() == ""
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page).to_have_url(at_hub(person))
+    expect(page.get_by_label("User name")).to_have_value("jane")
+    expect(page.get_by_label("Password")).to_have_value("")
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/me")
 
@@ -29,8 +36,8 @@ def test_a_wrong_password_is_answered_on_the_page_of_hub_and_the_right_one_works
 def test_a_second_guarded_tab_needs_no_second_password(person: Person) -> None:
     person.sign_in("/me")
     second = person.tab("/developers?second=1")
-    assert second.url == f"{person.demo.url}/developers?second=1"
-    assert heading(second) == "Welcome, Jane Doe"
+    expect(second).to_have_url(f"{person.demo.url}/developers?second=1")
+    heading(second).to_have_text("Welcome, Jane Doe")
 
 
 def test_who_is_forgotten_by_the_demo_alone_needs_no_second_password_either(person: Person) -> None:
@@ -38,8 +45,8 @@ def test_who_is_forgotten_by_the_demo_alone_needs_no_second_password_either(pers
     session = next(name for name in person.cookies("hub_demo"))
     person.context.clear_cookies(name=session)
     person.open(page, "/developers")
-    assert page.url == f"{person.demo.url}/developers"
-    assert heading(page) == "Welcome, Jane Doe"
+    expect(page).to_have_url(f"{person.demo.url}/developers")
+    heading(page).to_have_text("Welcome, Jane Doe")
 
 
 def test_the_home_page_leads_in_and_says_who_is_there(person: Person) -> None:
@@ -48,7 +55,7 @@ def test_the_home_page_leads_in_and_says_who_is_there(person: Person) -> None:
     fill_in(page, "john")
     page.wait_for_url(f"{person.demo.url}/me")
     person.open(page, "/")
-    assert "You are signed in as john." in page.get_by_role("main").inner_text()
+    words(page).to_contain_text("You are signed in as john.")
 
 
 def test_both_names_of_this_machine_lead_in(person: Person) -> None:
@@ -59,7 +66,7 @@ def test_both_names_of_this_machine_lead_in(person: Person) -> None:
     other = person.tab(f"{numbers}/")
     other.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
     other.wait_for_url(f"{person.demo.url}/me")
-    assert heading(other) == "Jane Doe"
+    heading(other).to_have_text("Jane Doe")
 
 
 @pytest.mark.parametrize(
@@ -70,14 +77,13 @@ def test_who_is_not_in_the_group_reads_which_one_it_is_and_finds_a_way_on(
 ) -> None:
     page = person.sign_in("/me", login)
     person.open(page, path, 403)
-    assert heading(page) == f"This page is for {group}"
-    words = page.get_by_role("main").inner_text()
-    assert f"You are signed in as {login}, who is not in the group {group}." in words
-    assert page.get_by_role("link", name="Go to the start page").get_attribute("href") == "/"
+    heading(page).to_have_text(f"This page is for {group}")
+    words(page).to_contain_text(f"You are signed in as {login}, who is not in the group {group}.")
+    expect(page.get_by_role("link", name="Go to the start page")).to_have_attribute("href", "/")
     page.get_by_role("link", name="Sign in as somebody else").click()
     fill_in(page, "jane" if group == "Developers" else "admin")
     page.wait_for_url(person.demo.url + path)
-    assert heading(page).startswith("Welcome, ")
+    heading(page).to_contain_text("Welcome, ")
 
 
 @pytest.mark.parametrize(
@@ -88,8 +94,8 @@ def test_who_may_not_sign_in_reads_why_and_can_come_in_as_somebody_else(person: 
     page = person.tab("/me?wanted=1")
     fill_in(page, login)
     page.get_by_role("heading", name=title).wait_for()
-    assert page.get_by_role("link", name="Go to the start page").is_visible()
+    expect(page.get_by_role("link", name="Go to the start page")).to_be_visible()
     page.get_by_role("link", name="Sign in as somebody else").click()
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/me?wanted=1")

@@ -6,9 +6,22 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from .scene import FORM, HOME, Demo, Person, back, everything, fill_in, heading, pages_of, settle
+from .scene import (
+    FORM,
+    HOME,
+    Demo,
+    Person,
+    back,
+    everything,
+    fill_in,
+    heading,
+    pages_of,
+    settle,
+    sign_in_if_asked,
+    words,
+)
 
 NOTE = "the plan for the spring"
 PRIVATE = ("Jane Doe", "jane@", "c6b6e9c6-0000-4000-8000-000000000001", NOTE)
@@ -59,7 +72,7 @@ def test_after_signing_out_in_one_tab_the_others_show_nothing_private_at_back_or
     here.wait_for_url(f"{person.demo.url}/")
     for path, page in others.items():
         page.reload()
-        assert heading(page) == HOME
+        heading(page).to_have_text(HOME)
         assert private_words(page) == [], f"{path} loaded again"
     for path, page in gone_on.items():
         back(page)
@@ -74,7 +87,7 @@ def test_after_signing_out_hub_asks_for_the_password_before_the_person_comes_in_
     page.get_by_role("main").get_by_role("link", name="Sign in again").click()
     fill_in(page, "john")
     page.wait_for_url(f"{person.demo.url}/me?wanted=1")
-    assert heading(page) == "John Roe"
+    heading(page).to_have_text("John Roe")
     assert private_words(page) == []
 
 
@@ -82,10 +95,10 @@ def test_signing_out_ends_the_login_also_for_a_copy_of_its_cookie(person: Person
     page = person.sign_in()
     thief = visit(person.demo)
     thief.context.add_cookies([cookie for cookie in person.context.cookies() if cookie["name"].startswith("hub_demo")])  # type: ignore[misc]
-    assert heading(thief.tab("/me")) == "Jane Doe"
+    heading(thief.tab("/me")).to_have_text("Jane Doe")
     sign_out(page)
     page.wait_for_url(f"{person.demo.url}/")
-    assert thief.tab("/me").title() == FORM
+    expect(thief.tab("/me")).to_have_title(FORM)
 
 
 def test_signing_out_works_while_hub_does_not_answer(person: Person) -> None:
@@ -96,7 +109,7 @@ def test_signing_out_works_while_hub_does_not_answer(person: Person) -> None:
         page.wait_for_url(f"{person.demo.url}/")
     finally:
         person.demo.control("faults", "DELETE")
-    assert "You are signed out." in page.inner_text("main")
+    words(page).to_contain_text("You are signed out.")
 
 
 # A form that meets an ended login
@@ -137,22 +150,19 @@ def test_a_form_that_meets_an_ended_login_is_refused_kindly_and_keeps_its_text(
         page.get_by_role("button", name="Keep it").click()
         page.get_by_role("heading", name="You were signed out").wait_for()
         back(page)
-        assert page.get_by_label("Your note").input_value() == WRITTEN
+        expect(page.get_by_label("Your note")).to_have_value(WRITTEN)
     page.get_by_role("button", name="Keep it").click()
     page.get_by_role("heading", name="You were signed out").wait_for()
-    words = page.inner_text("main")
-    assert "Your input was not sent." in words
-    assert "Back button" in words
+    words(page).to_contain_text("Your input was not sent.")
+    words(page).to_contain_text("Back button")
 
     with person.context.expect_page() as opened:
         page.get_by_role("main").get_by_role("link", name="Sign in").click()
     signing_in = opened.value
-    signing_in.wait_for_load_state()
-    if signing_in.title() == FORM:
-        fill_in(signing_in, "jane")
+    sign_in_if_asked(signing_in, "jane")
     signing_in.wait_for_url(f"{short_demo.url}/**")
     back(page)
-    assert page.get_by_label("Your note").input_value() == WRITTEN
+    expect(page.get_by_label("Your note")).to_have_value(WRITTEN)
     page.get_by_role("button", name="Keep it").click()
     page.wait_for_url(f"{short_demo.url}/notes")
     assert page.locator(".written").first.inner_text() == WRITTEN

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
-from .scene import FAILED, SECONDS, Demo, Person, fill_in, heading
+from .scene import FAILED, SECONDS, Demo, Person, fill_in, heading, words
 
 LIFE = 5.1
 
@@ -30,9 +30,9 @@ def test_the_token_is_renewed_after_its_life_without_the_person_noticing(
     before = short_demo.calls("refresh_token")
     time.sleep(LIFE)
     page.reload()
-    assert page.url == f"{short_demo.url}/me?renewed=1"
-    assert heading(page) == "Jane Doe"
-    assert "It renewed your token" in page.get_by_role("main").inner_text()
+    expect(page).to_have_url(f"{short_demo.url}/me?renewed=1")
+    heading(page).to_have_text("Jane Doe")
+    words(page).to_contain_text("It renewed your token")
     assert short_demo.calls("refresh_token") == before + 1
     assert not [url for url in asked if "/api/rest/oauth2/" in url]
 
@@ -48,9 +48,9 @@ def test_pages_go_on_while_hub_does_not_answer_and_all_is_well_afterwards(
     short_demo.control("faults", path="*", transport="refuse")
     for path, title in (("/me", "Jane Doe"), ("/note", "Write a note"), ("/developers", "Welcome, Jane Doe")):
         person.open(page, path)
-        assert heading(page) == title
+        heading(page).to_have_text(title)
     person.open(page, "/me")
-    assert "Hub cannot be asked for a new one now. You stay signed in for a while." in page.inner_text("main")
+    words(page).to_contain_text("Hub cannot be asked for a new one now. You stay signed in for a while.")
     before = short_demo.calls("refresh_token")
     short_demo.control("faults", "DELETE")
     deadline = time.monotonic() + SECONDS
@@ -59,7 +59,7 @@ def test_pages_go_on_while_hub_does_not_answer_and_all_is_well_afterwards(
         person.open(page, "/me")
         page.wait_for_timeout(200)
     person.open(page, "/me")
-    assert "A request shortly before that, or any time after it, brings a new one." in page.inner_text("main")
+    words(page).to_contain_text("A request shortly before that, or any time after it, brings a new one.")
 
 
 @pytest.mark.parametrize("width", [1100, 360])
@@ -77,12 +77,12 @@ def test_a_person_who_works_through_an_outage_sees_one_kind_page_at_most_and_goe
     while time.monotonic() < end:
         for path, title in (("/me", "Ada Admin"), ("/sessions", "Your sessions"), ("/note", "Write a note")):
             person.open(page, path)
-            assert heading(page) == title
+            heading(page).to_have_text(title)
         if not kind:
             # Somebody who met the page that says so does not try again before it is over.
             page.goto(short_demo.url + "/people")
-            assert heading(page) == "Hub does not answer"
-            assert "Please try again soon." in page.inner_text("main")
+            heading(page).to_have_text("Hub does not answer")
+            words(page).to_contain_text("Please try again soon.")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             kind += 1
         page.wait_for_timeout(300)
@@ -90,10 +90,10 @@ def test_a_person_who_works_through_an_outage_sees_one_kind_page_at_most_and_goe
     deadline = time.monotonic() + 2
     while page.goto(short_demo.url + "/people").status != 200 and time.monotonic() < deadline:  # type: ignore[union-attr]
         page.wait_for_timeout(200)
-    assert heading(page) == "People"
-    assert page.url == f"{short_demo.url}/people"
+    heading(page).to_have_text("People")
+    expect(page).to_have_url(f"{short_demo.url}/people")
     person.open(page, "/me")
-    assert heading(page) == "Ada Admin"
+    heading(page).to_have_text("Ada Admin")
 
 
 def test_work_at_another_service_stops_at_one_kind_page_and_goes_on_from_there(
@@ -108,11 +108,11 @@ def test_work_at_another_service_stops_at_one_kind_page_and_goes_on_from_there(
     person.context.on("request", lambda request: asked.append(request.url))
     short_demo.control("faults", path="*", transport="refuse")
     deadline = time.monotonic() + SECONDS
-    while heading(page) == "Your issues" and time.monotonic() < deadline:
+    while page.locator("h1").inner_text() == "Your issues" and time.monotonic() < deadline:
         page.wait_for_timeout(200)
         page.reload()  # until the token is over
-    assert heading(page) == "Hub does not answer"
-    assert "Please try again soon." in page.inner_text("main")
+    heading(page).to_have_text("Hub does not answer")
+    words(page).to_contain_text("Please try again soon.")
     page.get_by_role("link", name="Go to the start page").click()
     page.get_by_text("You are signed in as jane.").wait_for()
     # The picture comes from Hub too; without it the page is whole.
@@ -126,7 +126,7 @@ def test_work_at_another_service_stops_at_one_kind_page_and_goes_on_from_there(
             page.get_by_role("link", name="Try again").click()
         status = gone.value.status
     assert status == 200
-    assert "Count down aloud" in page.inner_text("main")
+    words(page).to_contain_text("Count down aloud")
     assert person.cookies("hub_demo") == login
     assert not [url for url in asked if "/api/rest/oauth2/" in url]
 
@@ -145,13 +145,12 @@ def test_a_sign_in_while_hub_does_not_answer_ends_on_one_kind_page_and_works_aft
     short_demo.control("faults", path="*", transport="refuse")
     fill_in(page, "jane")
     page.get_by_role("heading", name="Hub does not answer").wait_for()
-    words = page.inner_text("main")
-    assert "Please try again soon." in words
-    assert "HUB-201" in words
+    words(page).to_contain_text("Please try again soon.")
+    words(page).to_contain_text("HUB-201")
     short_demo.control("faults", "DELETE")
     page.get_by_role("main").get_by_role("link").first.click()
     page.wait_for_url(f"{short_demo.url}/me?later=1")
-    assert heading(page) == "Jane Doe"
+    heading(page).to_have_text("Jane Doe")
 
 
 def test_who_met_no_hub_at_all_tries_again_and_signs_in(visit: Callable[..., Person], short_demo: Demo) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 
 import pytest
 from flask import Response
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Page, Request, expect
 
 from flask_hub_auth import HubConfig
 from flask_hub_auth.web.pending import AS_USUAL, PendingLogins
 
-from .scene import FORM, HOME, Demo, Person, fill_in, heading
+from .scene import HOME, Demo, Person, fill_in, heading, sign_in_if_asked, words
 
 PAGES = ("/me", "/developers", "/note", "/notes", "/panel")
 
@@ -32,7 +33,7 @@ def test_five_tabs_that_finish_in_reverse_order_all_land_where_they_wanted(perso
     tabs = open_tabs(person, 5)
     for path, page in reversed(tabs.items()):
         finish(page)
-        assert page.url == person.demo.url + path
+        expect(page).to_have_url(person.demo.url + path)
 
 
 def test_of_ten_tabs_the_newest_five_land_and_the_others_end_at_home_or_may_sign_in_again(person: Person) -> None:
@@ -40,8 +41,8 @@ def test_of_ten_tabs_the_newest_five_land_and_the_others_end_at_home_or_may_sign
     tabs = open_tabs(person, 10)
     (first, oldest), *others = tabs.items()
     finish(oldest)
-    assert "/authorized" in oldest.url
-    assert oldest.get_by_role("main").get_by_role("link", name="Sign in again").is_visible(), first
+    expect(oldest).to_have_url(re.compile("/authorized"))
+    expect(oldest.get_by_role("main").get_by_role("link", name="Sign in again"), first).to_be_visible()
     landed = {}
     for path, page in reversed(others):
         finish(page)
@@ -59,19 +60,19 @@ def test_the_address_of_a_callback_that_was_used_leads_home_or_to_a_new_sign_in(
     [callback] = callbacks
     tokens = person.demo.calls("authorization_code")
     person.open(page, callback)
-    assert page.url == f"{person.demo.url}/"
-    assert "You are signed in as jane." in page.inner_text("main")
+    expect(page).to_have_url(f"{person.demo.url}/")
+    words(page).to_contain_text("You are signed in as jane.")
 
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("status").wait_for()
     person.open(page, callback, 400)
-    assert "HUB-103" in page.inner_text("main")
+    words(page).to_contain_text("HUB-103")
     signs_in_again(person, page)
 
     other = visit(person.demo)
     elsewhere = other.tab()
     other.open(elsewhere, callback, 400)
-    assert heading(elsewhere) == "This sign-in was already used"
+    heading(elsewhere).to_have_text("This sign-in was already used")
     assert person.demo.calls("authorization_code") == tokens + 1
     signs_in_again(other, elsewhere)
 
@@ -91,15 +92,15 @@ def test_a_callback_in_another_browser_than_the_login_began_in_signs_nobody_in(
     victim = visit(person.demo)
     theirs = victim.sign_in("/me", "john")
     victim.open(theirs, callbacks[0])
-    assert theirs.url == f"{person.demo.url}/"
-    assert "You are signed in as john." in theirs.inner_text("main")
+    expect(theirs).to_have_url(f"{person.demo.url}/")
+    words(theirs).to_contain_text("You are signed in as john.")
 
 
 def test_an_old_sign_in_still_leads_to_its_page_by_a_new_one(person: Person) -> None:
     state = an_old_login(person, "/me?old=1")
     page = person.tab()
     person.open(page, f"/authorized?state={state}&code=abc", 400)
-    assert heading(page) == "This sign-in took too long"
+    heading(page).to_have_text("This sign-in took too long")
     signs_in_again(person, page, "/me?old=1")
 
 
@@ -107,7 +108,7 @@ def test_a_callback_that_nobody_waits_for_ends_on_a_page_with_a_way_to_sign_in(p
     page = person.tab()
     for query in ("", "?state=foreign&code=abc", "?code=abc", "?state=a&state=b&code=c", "?error=x&state=%00"):
         person.open(page, f"/authorized{query}", 400)
-        assert page.get_by_role("main").get_by_role("link", name="Sign in again").is_visible(), query
+        expect(page.get_by_role("main").get_by_role("link", name="Sign in again"), query).to_be_visible()
     signs_in_again(person, page)
 
 
@@ -125,11 +126,11 @@ def callbacks_of(person: Person) -> list[str]:
 
 def signs_in_again(person: Person, page: Page, path: str = "/") -> None:
     """The page offers a sign-in that works."""
-    page.get_by_role("main").get_by_role("link", name="Sign in again").click()
-    if page.title() == FORM:
-        fill_in(page, "jane")
+    with page.expect_navigation():
+        page.get_by_role("main").get_by_role("link", name="Sign in again").click()
+    sign_in_if_asked(page, "jane")
     page.wait_for_url(person.demo.url + path)
-    assert heading(page) == (HOME if path == "/" else "Jane Doe")
+    heading(page).to_have_text(HOME if path == "/" else "Jane Doe")
 
 
 def an_old_login(person: Person, path: str) -> str:

@@ -6,12 +6,13 @@ With ``WAYS_SCREENSHOTS`` in the environment each page is kept as a picture in t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from flask_hub_auth.devhub.hub import SERVICE_ID
 
@@ -57,8 +58,8 @@ def without_guest(demo: Demo) -> Iterator[None]:
 def test_a_stranger_is_welcome_and_goes_through_hub_once(person: Person) -> None:
     asked = addresses_asked_at_hub(person)
     page = person.tab("/welcome")
-    assert page.url == f"{person.demo.url}/welcome"
-    assert heading(page) == "Welcome"
+    expect(page).to_have_url(f"{person.demo.url}/welcome")
+    heading(page).to_have_text("Welcome")
     assert "request_credentials=silent" in asked[0]
     keep_picture(page, "welcome-stranger")
     page.reload()
@@ -67,34 +68,36 @@ def test_a_stranger_is_welcome_and_goes_through_hub_once(person: Person) -> None
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/welcome")
-    assert heading(page) == "Welcome, Jane Doe"
+    heading(page).to_have_text("Welcome, Jane Doe")
 
 
 def test_a_browser_that_keeps_no_cookies_is_welcome_too(demo: Demo, without_cookies: BrowserContext) -> None:
     person = Person(demo, without_cookies)
     asked = addresses_asked_at_hub(person)
     page = person.tab("/welcome")
-    assert page.url.startswith(f"{demo.url}/welcome?hub_asked=")
-    assert heading(page) == "Welcome"
+    expect(page).to_have_url(re.compile(re.escape(f"{demo.url}/welcome?hub_asked=")))
+    heading(page).to_have_text("Welcome")
     page.reload()
-    assert (heading(page), len(asked), person.troubles) == ("Welcome", 1, [])
+    heading(page).to_have_text("Welcome")
+    assert (len(asked), person.troubles) == (1, [])
 
 
 def test_a_guest_of_hub_is_nobody(person: Person) -> None:
     asked = addresses_asked_at_hub(person)
     page = person.tab("/welcome")
-    assert heading(page) == "Welcome"
+    heading(page).to_have_text("Welcome")
     page.reload()
-    assert (heading(page), len(asked)) == ("Welcome", 1)
+    heading(page).to_have_text("Welcome")
+    assert len(asked) == 1
     keep_picture(page, "welcome-guest")
 
 
 def test_somebody_whom_hub_knows_is_greeted_by_name(person: Person) -> None:
     page = person.tab(f"{person.demo.hub}/auth/login")
     fill_in(page, "jane")
-    page.wait_for_url(f"{person.demo.hub}/**")
+    heading(page).to_have_text("Jane Doe")
     person.open(page, "/welcome")
-    assert heading(page) == "Welcome, Jane Doe"
+    heading(page).to_have_text("Welcome, Jane Doe")
     keep_picture(page, "welcome-jane")
 
 
@@ -103,7 +106,7 @@ def test_who_signed_out_is_not_greeted_by_name(person: Person) -> None:
     sign_out(page)
     page.wait_for_url(f"{person.demo.url}/")
     person.open(page, "/welcome")
-    assert heading(page) == "Welcome"
+    heading(page).to_have_text("Welcome")
     keep_picture(page, "welcome-signed-out")
 
 
@@ -113,14 +116,14 @@ def test_who_signed_out_is_not_greeted_by_name(person: Person) -> None:
 def test_the_vault_asks_for_the_password_again_and_lets_the_same_person_in(person: Person) -> None:
     page = person.sign_in("/me")
     page.get_by_role("link", name="Vault").click()
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
     keep_picture(page, "vault-asks")
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/vault")
-    assert heading(page) == "The vault is open"
+    heading(page).to_have_text("The vault is open")
     keep_picture(page, "vault-open")
     page.get_by_role("link", name="Open it again").click()
-    assert heading(page) == "The vault is open"
+    heading(page).to_have_text("The vault is open")
 
 
 def test_the_vault_refuses_another_person_and_the_first_one_stays_signed_in(person: Person) -> None:
@@ -129,10 +132,10 @@ def test_the_vault_refuses_another_person_and_the_first_one_stays_signed_in(pers
     person.expects(403, "/authorized")
     fill_in(page, "john")
     page.get_by_text("HUB-403").wait_for()
-    assert heading(page) == "Somebody else has signed in at Hub"
+    heading(page).to_have_text("Somebody else has signed in at Hub")
     keep_picture(page, "vault-another-person")
     person.open(page, "/me")
-    assert heading(page) == "Jane Doe"
+    heading(page).to_have_text("Jane Doe")
 
 
 # From Hub's side
@@ -142,7 +145,7 @@ def test_a_login_that_begins_at_hub_ends_signed_in(person: Person) -> None:
     page = person.tab(f"{person.demo.hub}/open/{SERVICE_ID}")
     fill_in(page, "jane")
     page.wait_for_url(f"{person.demo.url}/")
-    assert page.get_by_role("banner").get_by_text("Jane Doe").count() == 1
+    expect(page.get_by_role("banner").get_by_text("Jane Doe")).to_have_count(1)
 
 
 # Out by way of Hub
@@ -167,12 +170,12 @@ def test_a_logout_by_way_of_hub_comes_back_and_hub_knows_nobody(leaving: Callabl
     page, other = person.sign_in("/me"), person.tab("/me")
     sign_out(page)
     page.wait_for_url(f"{person.demo.url}/")
-    assert heading(page) == HOME
+    heading(page).to_have_text(HOME)
     keep_picture(page, "logout-rp")
     other.reload()
-    assert heading(other) == HOME, "the other tab is signed out too"
+    heading(other).to_have_text(HOME)
     person.open(page, "/login")
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
 
 
 def test_a_logout_may_end_at_hubs_form_for_the_next_person(leaving: Callable[[str], Person]) -> None:
@@ -182,10 +185,10 @@ def test_a_logout_may_end_at_hubs_form_for_the_next_person(leaving: Callable[[st
     person.open(page, "/logout")
     page.get_by_role("main").get_by_role("button", name="Sign out").click()
     page.wait_for_url(f"{person.demo.hub}/**")
-    assert page.title() == FORM
+    expect(page).to_have_title(FORM)
     keep_picture(page, "logout-required")
-    assert heading(person.tab("/me")) == HOME
+    heading(person.tab("/me")).to_have_text(HOME)
     fill_in(page, "john")
     page.wait_for_url(f"{person.demo.url}/")
     person.open(page, "/me")
-    assert heading(page) == "John Roe"
+    heading(page).to_have_text("John Roe")

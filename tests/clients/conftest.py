@@ -13,10 +13,6 @@ import pytest
 
 from flask_hub_auth.devhub import DevHub, Served, serve
 
-from ..browser.conftest import launch
-
-__all__ = ["launch"]
-
 FOLDER = Path(__file__).parent
 VENVS = FOLDER.parents[1] / ".venvs"
 INSTALLED = ("package.json", "package-lock.json", ".npmrc")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from flask import Flask, Response, jsonify
-from playwright.sync_api import Browser, Frame, Page
+from playwright.sync_api import Browser, Frame, Page, expect
 from werkzeug.serving import make_server
 
 from flask_hub_auth.devhub import HUB_ID, Served, Service
@@ -119,7 +119,8 @@ def test_a_person_signs_in_by_the_implicit_flow_and_the_page_reads_who_they_are(
     hub.add_service(Service("rnd", "R&D"))
     application.settings["scope"].append("R&D")
     open_as(page, application)
-    assert page.url == f"{application.url}/", "ring-ui takes the token out of the address"
+    # ring-ui takes the token out of the address.
+    expect(page).to_have_url(f"{application.url}/")
     user = page.evaluate("auth.requestUser()")
     jane = hub.user("jane")
     assert (user["id"], user["login"], user["guest"]) == (jane.id, "jane", False)
@@ -180,7 +181,8 @@ def test_a_token_that_has_ended_is_renewed_in_a_hidden_frame(page: Page, applica
     )
     assert len(frames) >= 3
     assert page.evaluate("window.sameDocument")
-    assert page.locator("iframe").count() == 0, "ring-ui takes its frames away"
+    # ring-ui takes its frames away.
+    expect(page.locator("iframe")).to_have_count(0)
     assert set(application.authorizations[2:]) == {302}
 
 
@@ -239,11 +241,12 @@ def test_another_person_signs_in_in_a_window_of_its_own(page: Page, application:
     open_as(page, application)
     with page.expect_popup() as popup:
         page.evaluate("void auth.switchUser()")
-    assert "auth_mode=bypass_to_login" in popup.value.url
+    expect(popup.value).to_have_url(re.compile("auth_mode=bypass_to_login"))
     with page.expect_navigation():
         sign_in(popup.value, "john")
     greeted(page, "John Roe")
-    assert popup.value.is_closed()
+    if not popup.value.is_closed():
+        popup.value.wait_for_event("close")
 
 
 def test_hub_begins_a_login_and_ring_ui_takes_it(page: Page, application: Application) -> None:

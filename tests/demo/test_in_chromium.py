@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from demo_app.serving import start
 
-CHROMIUM = "/usr/bin/chromium"
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not os.path.exists(CHROMIUM), reason=f"there is no {CHROMIUM}"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = [*QUIET.split(), "--no-first-run", "--disable-quic"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch()
 
 
 @pytest.fixture
@@ -90,7 +79,7 @@ def test_the_api_page_signs_in_by_itself_and_calls_the_api(
     page.goto(f"{address}/api")
     sign_in(page)
     said(page).to_have_text("The API knows you as Jane Doe.")
-    assert page.url == f"{address}/api"
+    expect(page).to_have_url(f"{address}/api")
     expect(page.locator("#status")).to_have_text("200 OK")
     expect(page.locator("#body")).to_contain_text('"login": "jane"')
     page.reload()
@@ -126,7 +115,7 @@ def test_an_answer_that_this_tab_has_not_asked_for_is_not_taken(
     page.on("request", lambda request: calls.append(request.url))
     page.goto(f"{address}/api#access_token=x&state=y&token_type=Bearer&expires_in=60")
     said(page).to_have_text("This answer of Hub belongs to another tab, or was used before.")
-    assert page.url == f"{address}/api"
+    expect(page).to_have_url(f"{address}/api")
     assert not any(url.endswith("/api/me") for url in calls)
     page.get_by_role("button", name="Get a token").click()
     sign_in(page)
@@ -174,7 +163,7 @@ def test_without_javascript_the_page_says_what_it_would_do(
 ) -> None:
     page, address = open_page(java_script_enabled=False), start_demo()
     page.goto(f"{address}/api")
-    assert page.url == f"{address}/api"
+    expect(page).to_have_url(f"{address}/api")
     expect(page.locator("noscript p")).to_contain_text("This page needs JavaScript, which is off in your browser.")
     expect(page.locator("noscript p")).to_be_visible()
     expect(page.get_by_role("button", name="Get a token")).to_be_hidden()
@@ -187,6 +176,7 @@ def test_after_signing_out_the_page_waits_and_hub_asks_for_the_password(
     page.goto(f"{address}/me")
     sign_in(page)
     page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("status").wait_for()
     page.get_by_role("link", name="API").first.click()
     said(page).to_have_text("You have signed out, so this page waits for you.")
     page.get_by_role("button", name="Get a token").click()
@@ -201,7 +191,7 @@ def test_both_names_of_this_machine_lead_to_a_token(
     page.goto(f"{address}/api")
     sign_in(page)
     said(page).to_have_text("The API knows you as Jane Doe.")
-    assert page.url == f"{address}/api"
+    expect(page).to_have_url(f"{address}/api")
 
 
 @pytest.mark.parametrize("width", [1100, 360])
@@ -217,8 +207,9 @@ def test_hub_asks_for_consent_once_and_a_refusal_is_said(
     page.get_by_role("button", name="Allow").click()
     page.wait_for_url(f"{address}/consent")
     expect(page.get_by_text("Issues: allowed")).to_be_visible()
-    page.locator("main").get_by_role("link", name="Sign in again").click()
-    page.wait_for_url(f"{address}/consent")
+    with page.expect_navigation():
+        page.locator("main").get_by_role("link", name="Sign in again").click()
+    expect(page).to_have_url(f"{address}/consent")
     page.goto(f"{address}/api")
     said(page).to_have_text("The API knows you as Jane Doe.")
     page.goto(f"{address}/issues")

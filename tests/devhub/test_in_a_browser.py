@@ -1,33 +1,21 @@
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from flask_hub_auth.devhub import DevHub, Served, serve
 
-CHROMIUM = "/usr/bin/chromium"
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not os.path.exists(CHROMIUM), reason=f"there is no {CHROMIUM}"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*QUIET.split(), "--no-first-run", "--disable-quic"]
-        )
-        yield browser
-        browser.close()
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch()
 
 
 @pytest.fixture
@@ -60,9 +48,11 @@ def test_a_person_with_a_keyboard_signs_in_allows_and_signs_out(
 
     page.goto(request_of(served, callback))
     fits(page)
+    expect(page.get_by_label("User name")).to_be_focused()
     type_in(page, "jane", "Tab", "wrong", "Enter")
     page.get_by_role("alert").wait_for()
     fits(page)
+    expect(page.get_by_label("Password")).to_be_focused()
     type_in(page, "jane", "Enter")
     page.wait_for_url("**/auth/consent?*")
     fits(page)
