@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "browser":
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.timeout(120))  # a busy machine shows pages slowly
+            item.add_marker(pytest.mark.timeout(300))  # a busy machine shows pages slowly
 
 
 @pytest.fixture(scope="module")
