@@ -124,6 +124,22 @@ class HubPermissions:
         return HubPermissions(union)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one place said that a person may do, and when (epoch seconds)."""
+
+    held: HubPermissions
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What Hub, and each service that keeps permissions itself, said last. `whole`: none of them was silent then."""
+
+    by_place: dict[str, Reading] = field(default_factory=dict, hash=False)
+    whole: bool = True
+
+
 ANONYMOUS: t.Final = HubUser(id="", login="", guest=True)
 """Nobody."""
 
@@ -134,10 +150,10 @@ class Login:
 
     `generation` counts changes of the token only. `token_life`: seconds that the token had when it came. `read_at`:
     when `user` was last read from Hub, and `permissions_at` the same for `permissions`, once somebody asked for them.
-    `failures`: calls to Hub for this login that failed, so that whoever waited for
-    one of them need not try again. `ended`: why the login is over; then it holds no token, and `user` nothing but the
-    id (a later login of the same person keeps what the application has in the session). `authenticated_at`: when the
-    person last entered a password, as far as we know; 0 where nobody can tell.
+    `failures`: calls to Hub for this login that failed, so that whoever waited for one of them need not try again.
+    `ended`: why the login is over; then it holds no token, and `user` nothing but the id (a later login of the same
+    person keeps what the application has in the session). `authenticated_at`: when the person last entered a password,
+    as far as we know; 0 where nobody can tell.
     """
 
     user: HubUser
@@ -149,7 +165,7 @@ class Login:
     generation: int = 0
     failures: int = 0
     ended: str | None = None
-    permissions: HubPermissions | None = None
+    permissions: Readings | None = None
     permissions_at: int = 0
     authenticated_at: int = 0
 
@@ -174,7 +190,7 @@ class Login:
         user["groups"] = _texts(user["groups"])
         for name in ("access_token", "refresh_token", "id_token"):
             token[name] = None if token[name] is None else Secret(token[name])
-        read = {"user": HubUser(**user), "token": HubToken(**token), "permissions": _permissions(fields["permissions"])}
+        read = {"user": HubUser(**user), "token": HubToken(**token), "permissions": _readings(fields["permissions"])}
         return cls(**(fields | read))
 
 
@@ -198,7 +214,7 @@ class Identity:
 
 
 def _plain(value: object) -> t.Any:
-    if isinstance(value, Login | HubToken | HubUser | HubPermissions):
+    if isinstance(value, Login | HubToken | HubUser | HubPermissions | Readings | Reading):
         # Not asdict(), which walks through everything in `extra`.
         return {name: getattr(value, name) for name in type(value).__annotations__}
     if isinstance(value, Secret):
@@ -224,11 +240,18 @@ def _texts(values: object) -> frozenset[str]:
 _PLAIN: t.Final = {"int": (int,), "str": (str,), "bool": (bool,), "Secret": (str,)}
 
 
-def _permissions(fields: object) -> HubPermissions | None:
+def _readings(fields: object) -> Readings | None:
     if fields is None:
         return None
-    granted = _shaped(fields, HubPermissions, granted=[dict])["granted"]
-    return HubPermissions({key: None if ids is None else _texts(ids) for key, ids in granted.items()})
+    fields = _shaped(fields, Readings, by_place=[dict])
+    return Readings({place: _reading(each) for place, each in fields["by_place"].items()}, fields["whole"])
+
+
+def _reading(fields: object) -> Reading:
+    fields = _shaped(fields, Reading, held=[dict])
+    granted = _shaped(fields["held"], HubPermissions, granted=[dict])["granted"]
+    held = HubPermissions({key: None if ids is None else _texts(ids) for key, ids in granted.items()})
+    return Reading(held, fields["at"])
 
 
 def _shaped(fields: object, cls: type, **nested: list[type]) -> dict[str, t.Any]:

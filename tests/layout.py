@@ -40,6 +40,7 @@ FLOORS = (
         "tokens.living",
         "tokens.keeper",
         "tokens.sessions",
+        "tokens.readings",
         "tokens.permissions",
         "tokens.bearer",
         "tokens.client",

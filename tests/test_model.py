@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask, jsonify, render_template_string
 
-from flask_hub_auth.model import ANONYMOUS, HubPermissions, HubToken, HubUser, Login, Secret
+from flask_hub_auth.model import ANONYMOUS, HubPermissions, HubToken, HubUser, Login, Reading, Readings, Secret
 
 CANARY = "CANARY-5b1e"
 SECRET = Secret(CANARY)
@@ -39,7 +39,13 @@ LOGIN = Login(
     token_life=3600,
     generation=3,
     failures=1,
-    permissions=HubPermissions({"read": frozenset({"p1", "p2"}), "admin": None, "none": frozenset()}),
+    permissions=Readings(
+        {
+            "Hub": Reading(
+                HubPermissions({"read": frozenset({"p1", "p2"}), "admin": None, "none": frozenset()}), 1_800_000_040
+            )
+        }
+    ),
     permissions_at=1_800_000_040,
 )
 
@@ -199,10 +205,18 @@ GOOD: dict[str, set[str]] = {
     "dict[str, frozenset[str] | None]": {"object"},
     "HubUser": set(),
     "HubToken": set(),
-    "HubPermissions | None": {"null"},
+    "dict[str, Reading]": {"object"},
+    "HubPermissions": set(),
+    "Readings | None": {"null"},
 }
-PARTS: dict[str, type] = {"user": HubUser, "token": HubToken, "permissions": HubPermissions}
-PLACES = [((), Login), *(((name,), cls) for name, cls in PARTS.items())]
+PLACES: list[tuple[tuple[str, ...], type]] = [
+    ((), Login),
+    (("user",), HubUser),
+    (("token",), HubToken),
+    (("permissions",), Readings),
+    (("permissions", "by_place", "Hub"), Reading),
+    (("permissions", "by_place", "Hub", "held"), HubPermissions),
+]
 FIELDS = [((*place, name), annotation) for place, cls in PLACES for name, annotation in cls.__annotations__.items()]
 
 

@@ -21,9 +21,10 @@ from ..hub.directory import Directory
 from ..hub.openid import SKEW
 from ..hub.signed import HubKeys, SignedToken
 from ..hub.transport import Transport
-from ..model import ANONYMOUS, HubPermissions, HubUser, Secret
+from ..model import ANONYMOUS, HubPermissions, HubUser, Readings, Secret
 from ..sealing import Sealer
 from .calls import SharedCalls
+from .readings import after, are_due, decided, young
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -48,7 +49,7 @@ class Presented:
     scope: frozenset[str] | None = None
     user: HubUser | None = field(default=None, repr=False)
     user_at: float = 0.0
-    permissions: HubPermissions | None = field(default=None, repr=False)
+    permissions: Readings | None = field(default=None, repr=False)
     permissions_at: float = 0.0
     refused_until: float = 0.0
 
@@ -126,15 +127,18 @@ class BearerTokens:
         """What the person behind a token may do, asked at most once per ``HUB_BEARER_TTL``."""
         if presented.scope is not None and HUB_ID not in presented.scope:
             return HubPermissions()
-        if presented.permissions is None or self._is_old(presented.permissions_at):
+        if self._are_due(presented):
             self._calls.call((id(presented), "permissions"), lambda: self._read_permissions(presented))
-        return presented.permissions or HubPermissions()
+        longest = self._config.bearer_ttl + self._config.outage_grace
+        return decided(young(presented.permissions, self._clock(), longest))
+
+    def _are_due(self, presented: Presented) -> bool:
+        return are_due(presented.permissions, presented.permissions_at, self._clock(), self._config.bearer_ttl)
 
     def _read_permissions(self, presented: Presented) -> None:
-        if presented.permissions is not None and not self._is_old(presented.permissions_at):
-            return
-        presented.permissions = self._asked(presented, self._directory.permissions)
-        presented.permissions_at = self._clock()
+        if self._are_due(presented):
+            said, now = self._asked(presented, self._directory.permissions), self._clock()
+            presented.permissions, presented.permissions_at = after(presented.permissions, said, int(now)), now
 
     def _is_old(self, at: float) -> bool:
         # What was asked later than now was asked before the clock went back; nobody knows how long ago.

@@ -9,7 +9,8 @@ from dataclasses import replace
 from ..errors import HubError, HubUnavailable, LoginRequired
 from ..model import HubPermissions, Login, Secret
 from .keeper import TokenKeeper
-from .times import age, is_reading_due, knows_groups
+from .readings import Said, after, are_due, decided, young
+from .times import is_reading_due, knows_groups
 
 
 class PermissionKeeper:
@@ -21,7 +22,7 @@ class PermissionKeeper:
     def __init__(
         self,
         keeper: TokenKeeper,
-        read: t.Callable[[Secret], HubPermissions],
+        read: t.Callable[[Secret], Said],
         *,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
@@ -36,12 +37,9 @@ class PermissionKeeper:
         :raises HubUnavailable: Hub could not be asked, and what is known is too old to decide by, or there is nothing
         """
         login = self._living(handle)
-        if self._age(login) >= self._keeper.config.user_ttl:
+        if self._is_due(login):
             login = self._read_by_one(handle, login)
-        known = login.permissions
-        if known is None or self._is_too_old(login):
-            raise HubUnavailable("What a person may do could not be read.")
-        return known
+        return decided(self._known(login))
 
     def with_groups(self, handle: bytes, login: Login) -> Login | None:
         """The login with groups young enough to decide by, waiting for whoever reads them; None if it is over.
@@ -63,10 +61,10 @@ class PermissionKeeper:
 
     def _read_by_one(self, handle: bytes, login: Login) -> Login:
         # Who knows nothing, or nothing to decide by, waits for whoever is at it; the others go on with what they know.
-        wait = self._keeper.config.timeout + 4 if self._is_too_old(login) else 0
+        wait = 0 if self._known(login) else self._keeper.config.timeout + 4
         with self._keeper.renewing(handle, login, wait) as mine:
             again = self._living(handle)
-            if not mine or self._age(again) < self._keeper.config.user_ttl:
+            if not mine or not self._is_due(again):
                 return again
             try:
                 found = self._keeper.asked(handle, again, self._read)
@@ -74,10 +72,12 @@ class PermissionKeeper:
                 return self._keeper.failed(handle, again, failure) or again
             if found is None:
                 raise LoginRequired("The login is over.")
-            now, permissions = int(self._clock()), found[1]
-            kept = self._keeper.changed(
-                handle, found[0], lambda login: replace(login, permissions=permissions, permissions_at=now)
-            )
+            now, said = int(self._clock()), found[1]
+
+            def told(login: Login) -> Login:
+                return replace(login, permissions=after(login.permissions, said, now), permissions_at=now)
+
+            kept = self._keeper.changed(handle, found[0], told)
             if kept is None:
                 raise LoginRequired("The login is over.")
             return kept
@@ -88,8 +88,10 @@ class PermissionKeeper:
             raise LoginRequired("The login is over.")
         return login
 
-    def _is_too_old(self, login: Login) -> bool:
-        return self._age(login) >= self._keeper.config.user_ttl + self._keeper.config.outage_grace
+    def _is_due(self, login: Login) -> bool:
+        at, ttl = login.permissions_at, self._keeper.config.user_ttl
+        return not self._known(login) or are_due(login.permissions, at, self._clock(), ttl)
 
-    def _age(self, login: Login) -> float:
-        return age(login.permissions_at, self._clock()) if login.permissions is not None else float("inf")
+    def _known(self, login: Login) -> list[HubPermissions]:
+        config = self._keeper.config
+        return young(login.permissions, self._clock(), config.user_ttl + config.outage_grace)

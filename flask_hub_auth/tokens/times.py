@@ -34,7 +34,7 @@ def is_rolling(began: float, now: float) -> bool:
     return 0 <= now - began < ROLLING_SECONDS
 
 
-def age(stamp: int, now: float) -> float:
+def age(stamp: float, now: float) -> float:
     """Seconds since `stamp`; without end where that is still to come, since nobody knows then how long ago it was.
 
     The clock has gone back. What was read or renewed before that must not stay good for as long as it went back.

@@ -22,8 +22,11 @@ from flask_hub_auth import (
     hub_permission_required,
 )
 from flask_hub_auth.devhub import DevHub, own_permissions, serve
+from flask_hub_auth.errors import HubError, HubProtocolError, HubRefused, HubUnavailable
+from flask_hub_auth.model import HubPermissions
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
+from flask_hub_auth.tokens.readings import after
 
 from ..visiting import SCRIPT, Visitor, plain_app
 from .conftest import at_once
@@ -277,7 +280,11 @@ def test_all_wait_for_one_where_there_is_no_answer_to_decide_by(
 # While they cannot be read
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"transport": "refuse"}, {"transport": "hang"}, {"status": 429}])
+SILENT = [{"status": 503}, {"status": 429}, {"transport": "refuse"}, {"transport": "hang"}]
+NONSENSE = [{"status": 404, "body": "<html>"}, {"status": 302}, {"body": "<html>"}, {"body": "{}"}, {"body": "null"}]
+
+
+@pytest.mark.parametrize("fault", SILENT + NONSENSE, ids=str)
 def test_the_old_answer_counts_until_the_grace_is_over(
     fault: dict[str, Any], enter: Enter, dev_hub: HubInMemory, hub_clock: Clock
 ) -> None:
@@ -293,6 +300,53 @@ def test_the_old_answer_counts_until_the_grace_is_over(
     assert statuses(visitor, "/read", "/missing", "/page") == [503, 503, 200]
     dev_hub.mend()
     assert statuses(visitor, "/read", "/missing") == [200, 403]
+
+
+@pytest.mark.parametrize("fault", [SILENT[0], NONSENSE[0]], ids=str)
+def test_a_place_that_is_silent_takes_back_nothing_that_it_said_and_the_others_are_heard(
+    fault: dict[str, Any], enter: Enter, own_place: str, dev_hub: HubInMemory, hub_clock: Clock
+) -> None:
+    """S70, S82, R12."""
+    visitor = enter(HUB_SERVICES=youtrack(own_place))
+    assert statuses(visitor, "/read", "/update", "/issues") == [200, 200, 200]
+    dev_hub.fail(CACHE_PATH, **fault)
+    dev_hub.revoke_permission("Developers", ISSUES)
+    hub_clock.advance(301)
+    assert statuses(visitor, "/read", "/update", "/issues") == [200, 200, 403]
+    hub_clock.advance(298)
+    assert statuses(visitor, "/read", "/update") == [200, 200]
+    hub_clock.advance(2)
+    assert statuses(visitor, "/read", "/update") == [403, 403], "for this long nobody knows what is held"
+    dev_hub.mend()
+    hub_clock.advance(10)
+    assert statuses(visitor, "/read", "/update") == [200, 200]
+
+
+NO_ANSWER, OTHER, NO = HubUnavailable("away"), HubProtocolError("odd"), HubRefused("access_denied")
+
+
+@pytest.mark.parametrize(
+    ("answer", "before", "now"),
+    [
+        (NO_ANSWER, {"a": None}, {"a": None}),
+        (OTHER, {"a": None}, {"a": None}),
+        (NO, {"a": None}, {}),
+        (NO_ANSWER, None, None),
+        (OTHER, None, {}),
+        (NO, None, {}),
+        (NO_ANSWER, {}, {}),
+    ],
+)
+def test_what_a_place_said_counts_until_it_says_something_else(
+    answer: HubError, before: dict[str, Any] | None, now: dict[str, Any] | None
+) -> None:
+    """S70, S82."""
+    known = None if before is None else after(None, {"Hub": HubPermissions(before)}, 100)
+    told = after(known, {"Hub": answer, "service x": HubPermissions({"b": None})}, 200)
+    assert told.whole == (answer is NO)
+    kept = {place: reading.held.granted for place, reading in told.by_place.items()}
+    assert kept == ({"service x": {"b": None}} if now is None else {"Hub": now, "service x": {"b": None}})
+    assert "service x" not in after(told, {"Hub": HubPermissions()}, 300).by_place, "it is not asked any more"
 
 
 def test_where_nothing_is_known_yet_it_is_503(enter: Enter, dev_hub: HubInMemory) -> None:

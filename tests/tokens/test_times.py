@@ -92,7 +92,7 @@ def test_a_clock_that_goes_back_keeps_no_permission_that_was_taken_away(site: Si
     """R19, S70"""
     handle, read = site.sign_in(), "demo.report-read"
     keeper = PermissionKeeper(
-        site.keeper, lambda token: HubRest(hub.url, token).permissions([hub.service_id]), clock=clock
+        site.keeper, lambda token: {"Hub": HubRest(hub.url, token).permissions([hub.service_id])}, clock=clock
     )
     assert keeper.of(handle).allows(read)
     hub.revoke_permission("Developers", read)
