@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
+from wsgiref.handlers import SimpleHandler
 
 import pytest
 from flask import Blueprint, Flask, abort, jsonify, render_template_string, request, session
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Response
 
 from flask_hub_auth import (
@@ -508,6 +511,27 @@ def test_what_a_mounted_application_answers_is_its_visitor_s_alone(
     answer = client_of(app).get("/m/", headers=token)
     assert answer.headers["Cache-Control"] == "max-age=60"
     assert set(answer.vary) == {"Accept", "Cookie", "Authorization"}
+
+
+def test_a_mounted_application_may_begin_its_answer_anew(dev_hub: HubInMemory) -> None:
+    """PEP 3333: a server takes a second status only with the exception that is its reason."""
+    app = plain_app(dev_hub)
+
+    def mounted(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        try:
+            raise ValueError("late")
+        except ValueError:
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
+        return [b"sorry"]
+
+    sent = io.BytesIO()
+    environ = EnvironBuilder(headers={"Authorization": f"Bearer {dev_hub.token_for('jane')}"}).get_environ()
+    SimpleHandler(io.BytesIO(), sent, sys.stderr, environ).run(HubAuth(app).guard(mounted))
+    answer = sent.getvalue().decode()
+    assert answer.startswith("HTTP/1.0 500 Internal Server Error\r\n")
+    assert "Cache-Control: private\r\n" in answer
+    assert answer.endswith("\r\n\r\nsorry")
 
 
 def test_an_application_that_tells_hosts_apart_has_the_login_at_its_own(dev_hub: HubInMemory, visit: Visit) -> None:
