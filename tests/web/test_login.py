@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import random
 import re
 import threading
@@ -17,6 +18,7 @@ from flask import Flask, session
 
 from flask_hub_auth import (
     AccessDenied,
+    HubAuth,
     HubUser,
     StoreUnavailable,
     current_hub_user,
@@ -639,6 +641,31 @@ def test_the_signals_tell_the_whole_story(visitor: Visitor, said: list[Any], hub
         ("failed", "HUB-104"),
         ("in", "jane"),
         ("out", "expired"),
+    ]
+
+
+def test_the_log_tells_of_a_login_from_its_beginning_to_its_end(
+    visitor: Visitor, dev_hub: HubInMemory, hub_clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At INFO, as docs/production.md says: who it was, and which of their logins."""
+    caplog.set_level(logging.INFO, "flask_hub_auth")
+    visitor.sign_in()
+    hub_clock.advance(3600)
+    visitor.who()
+    visitor.open("/logout", "POST", headers={"Sec-Fetch-Site": "same-origin"})
+    visitor.sign_in()
+    user_id = dev_hub.user("jane").id
+    with visitor.app.app_context():
+        assert HubAuth().end_sessions(user_id) == 1
+    names = re.findall(r"session=([0-9a-f]{8})$", caplog.text, re.MULTILINE)
+    first, second = names[0], names[-1]
+    assert first != second
+    assert caplog.messages == [
+        f"login ok: user={user_id} session={first}",
+        f"token renewed: user={user_id} session={first}",
+        f"login over: reason=logout user={user_id} session={first}",
+        f"login ok: user={user_id} session={second}",
+        f"login over: reason=ended user={user_id} session={second}",
     ]
 
 
