@@ -172,7 +172,7 @@ class LoginStore:
     def _pay(self) -> None:
         while owed := list(self._owed):
             time.sleep(_PAY_SECONDS)
-            for handle in filter(self.owes, owed):
+            for handle in owed:
                 try:
                     self.change(handle, lambda login: login)
                 except HubError:
@@ -233,7 +233,6 @@ class LoginStore:
             return
         with self._guard():
             self._opened[key] = (sealed, login)
-            self._opened.move_to_end(key)
             if len(self._opened) > _REMEMBERED:
                 self._opened.popitem(last=False)
 
