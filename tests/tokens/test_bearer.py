@@ -296,6 +296,18 @@ def test_no_more_tokens_are_remembered_than_fit(make: Make, dev_hub: HubInMemory
     assert {outcome(lambda token=token: tokens.check(token)) for token in many[:50]} == {"good"}
 
 
+def test_a_token_that_is_presented_all_the_while_is_never_forgotten(
+    make: Make, dev_hub: HubInMemory, verified: Counter[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S79."""
+    monkeypatch.setattr("flask_hub_auth.tokens.bearer.REMEMBERED", 10)
+    tokens, steady = make(), dev_hub.token_for("jane")
+    for number in range(30):
+        tokens.check(dev_hub.token_for("john", life=4000 + number))
+        tokens.check(steady)
+    assert set(verified.values()) == {1}
+
+
 # What Hub says is remembered, for a while
 
 

@@ -257,6 +257,49 @@ def test_so_many_opened_records_are_remembered_and_no_more(place: Place, clock: 
     assert sealer.opened == 1
 
 
+@pytest.mark.parametrize("place", ["memory"], indirect=True)
+def test_a_record_that_is_read_all_the_while_stays_opened(
+    place: Place, clock: Time, jane: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R37"""
+    monkeypatch.setattr("flask_hub_auth.tokens.logins._REMEMBERED", 10)
+    sealer = CountingSealer([KEY], CONTEXT)
+    logins = logins_in(place.store, clock, sealer=sealer)
+    steady = logins.add(jane)
+    for _ in range(30):
+        logins.add(jane)
+        assert logins.load(steady) == jane
+    assert sealer.opened == 0
+
+
+@pytest.mark.parametrize(("groups", "opened"), [(100, 0), (1000, 3)])
+@pytest.mark.parametrize("place", ["memory"], indirect=True)
+def test_a_record_of_very_many_groups_is_not_kept_opened(
+    place: Place, clock: Time, jane: Login, groups: int, opened: int
+) -> None:
+    """R62"""
+    sealer = CountingSealer([KEY], CONTEXT)
+    logins = logins_in(place.store, clock, sealer=sealer)
+    many = replace(jane, user=replace(jane.user, groups=frozenset(new_handle().hex() for _ in range(groups))))
+    handle = logins.add(many)
+    for _ in range(3):
+        assert logins.load(handle) == many
+    assert sealer.opened == opened
+
+
+def test_a_login_is_outlived_only_by_its_age(logins: LoginStore, place: Place, jane: Login, clock: Time) -> None:
+    """S48: of one that the store has lost before, somebody else may be telling just now that it has ended."""
+    handle, user_id = logins.add(jane), jane.user.id
+    place.store.delete(store_key(handle))
+    clock.advance(LIFETIME - 10)
+    assert not logins.forget_outlived(handle, user_id)
+    assert logins.was_of(handle, user_id)
+    clock.advance(10)
+    assert logins.forget_outlived(handle, user_id)
+    assert not logins.was_of(handle, user_id)
+    assert not logins.forget_outlived(handle, user_id)
+
+
 def test_what_was_opened_before_is_never_shown_for_other_bytes(
     logins: LoginStore, place: Place, jane: Login, clock: Time
 ) -> None:

@@ -183,6 +183,28 @@ def test_a_caller_with_a_token_is_known_at_an_optional_page(walk: Walk, hub_bear
     assert walker.open("/welcome", headers={**SCRIPT, "Authorization": "Bearer junk"}).status_code == 401
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_caller_with_a_token_of_whom_nobody_can_tell_is_no_stranger_at_an_optional_page(
+    method: str, walk: Walk, hub_bearer: Any, dev_hub: HubInMemory
+) -> None:
+    """S82"""
+    walker, headers = walk(), {**SCRIPT, **hub_bearer("jane")}
+    dev_hub.fail("*", status=503)
+    assert walker.open("/welcome", method, headers=headers).status_code == 503
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_optional_page_may_be_asked_for_its_headers_while_nobody_can_tell(
+    method: str, walk: Walk, dev_hub: HubInMemory, hub_clock: Clock
+) -> None:
+    """R30"""
+    walker = walk()
+    walker.sign_in("/private")
+    hub_clock.advance(3600 + 301)
+    dev_hub.fail("*", status=503)
+    assert walker.open("/welcome", method).status_code == 200
+
+
 def test_a_browser_that_loses_the_session_sees_an_optional_page_after_three_round_trips(walk: Walk) -> None:
     walker = walk()
     walker.sign_in_at_hub("jane")
