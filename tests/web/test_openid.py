@@ -309,12 +309,22 @@ def test_a_header_that_asks_for_more_than_a_signature_is_refused(more: dict[str,
         {"keys": [{**PUBLIC, "kid": 5}]},
         {"keys": [{**PUBLIC, "n": "AQAB"}]},
         {"keys": [{**PUBLIC, "e": ""}]},
+        {"keys": [{name: value for name, value in PUBLIC.items() if name != "e"}]},
+        {"keys": [{**PUBLIC, "e": 65537}]},
         {"keys": [{"kty": "oct", "kid": KEY.kid, "k": "AAAA"}]},
     ],
 )
 def test_a_set_without_the_key_signs_nobody_in(keys: object, minted: Minted) -> None:
     minted.keys = keys
     assert minted.come_back({}) == 502
+
+
+@pytest.mark.filterwarnings("ignore:Key size")
+def test_a_key_that_is_too_short_signs_nobody_in(minted: Minted) -> None:
+    """RFC 7518 section 3.3: 2048 bits, however good the signature is."""
+    short = RSAKey.generate_key(1024)
+    minted.keys = {"keys": [{**short.as_dict(private=False), "kid": KEY.kid, "use": "sig", "alg": "RS256"}]}
+    assert minted.come_back({}, key=short) == 502
 
 
 def test_keys_of_other_kinds_in_the_set_do_no_harm(minted: Minted) -> None:
