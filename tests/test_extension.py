@@ -341,7 +341,9 @@ def answers(app: Flask, **headers: Callable[[Any], None]) -> None:
         app.add_url_rule(f"/{name}", name, view)
 
 
-def test_an_answer_to_somebody_who_is_signed_in_is_theirs_alone(dev_hub: HubInMemory, visit: Visit) -> None:
+def test_an_answer_to_somebody_who_is_signed_in_is_theirs_alone(
+    dev_hub: HubInMemory, visit: Visit, caplog: pytest.LogCaptureFixture
+) -> None:
     """S61, L11."""
     app = plain_app(dev_hub)
     HubAuth(app)
@@ -368,6 +370,8 @@ def test_an_answer_to_somebody_who_is_signed_in_is_theirs_alone(dev_hub: HubInMe
         "with_cookie": "private",
         "with_session": "private",
     }
+    made_private = [record.message.partition(" ")[0] for record in caplog.records if "made private" in record.message]
+    assert made_private == ["/with_cookie", "/with_session"]
 
 
 def test_a_permanent_session_makes_a_public_answer_private(dev_hub: HubInMemory, visit: Visit) -> None:
@@ -375,9 +379,10 @@ def test_a_permanent_session_makes_a_public_answer_private(dev_hub: HubInMemory,
     app = plain_app(dev_hub)
     HubAuth(app)
     answers(app, shared=lambda answer: answer.headers.set("Cache-Control", "public, max-age=60"))
-    app.before_request(lambda: setattr(session, "permanent", True))
+    app.add_url_rule("/stay", "stay", lambda: setattr(session, "permanent", True) or "stays")
     visitor = visit(app)
     visitor.sign_in("/login")
+    visitor.open("/stay")
     visitor.open("/shared")
     answer = visitor.open("/shared")
     assert answer.headers["Set-Cookie"].startswith("session=")
