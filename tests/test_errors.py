@@ -249,12 +249,13 @@ def test_a_login_while_the_store_is_away_is_503_and_works_afterwards(
     assert visitor.sign_in().status_code == 302
 
 
+@pytest.mark.parametrize("path", ["/private", "/login?silent=1"])
 def test_what_comes_from_outside_is_one_short_printable_line_in_the_log(
-    visitor: Visitor, caplog: pytest.LogCaptureFixture
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     """L9, S19."""
     caplog.set_level("DEBUG")
-    state = query(visitor.begin())["state"]
+    state = query(visitor.begin(path))["state"]
     words = quote("invalid_scope\r\nFORGED line \x1b[31m \u202e" + "x" * 5_000)
     visitor.open(f"/authorized?state={state}&error={words}&error_description={words}")
     texts = [record.getMessage() for record in caplog.records if record.name.startswith("flask_hub_auth")]

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from flask import Flask, session
+from flask import Flask, Response, session
 
 from flask_hub_auth import (
     AccessDenied,
@@ -251,6 +251,43 @@ def test_a_receiver_can_refuse_a_login_before_anything_is_kept(
     assert visitor.who() == (before or "nobody")
     assert visitor.logins() == logins
     assert ("failed", "HUB-403") in said
+
+
+@pytest.mark.parametrize(("refused", "who"), [(True, "john"), (False, "jane")])
+def test_a_receiver_that_asks_who_is_there_keeps_nobody_from_being_known(
+    visitor: Visitor, refused: bool, who: str
+) -> None:
+    """S42: the answer to the same request knows who is signed in now."""
+    seen = []
+
+    def look(app: Flask, user: HubUser) -> None:
+        seen.append(current_hub_user.login)
+        if refused:
+            raise AccessDenied("not today")
+
+    def note(answer: Response) -> Response:
+        seen.append(current_hub_user.login)
+        return answer
+
+    visitor.app.after_request(note)
+    visitor.sign_in(as_="john")
+    callback = visitor.answer(visitor.begin("/login"), "jane")
+    seen.clear()
+    with hub_logged_in.connected_to(look):
+        visitor.come_back(callback)
+    assert seen == ["", who]
+
+
+@pytest.mark.parametrize(("own", "next"), [({}, "/private"), ({"return_to": "/elsewhere"}, "/elsewhere")])
+def test_a_receiver_that_refuses_may_say_where_another_login_leads(
+    visitor: Visitor, own: dict[str, str], next: str
+) -> None:
+    def refuse(app: Flask, user: HubUser) -> None:
+        raise AccessDenied("not today", **own)
+
+    with hub_logged_in.connected_to(refuse):
+        answer = visitor.sign_in("/private")
+    assert f'href="/login?next={next}&amp;switch=1"' in answer.text
 
 
 def test_a_receiver_that_breaks_leaves_no_half_made_login(visitor: Visitor) -> None:

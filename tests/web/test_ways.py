@@ -21,6 +21,7 @@ from flask_hub_auth import (
     current_hub_user,
     hub_bearer_required,
     hub_logged_out,
+    hub_login_failed,
     hub_login_optional,
     hub_login_required,
 )
@@ -230,7 +231,10 @@ def test_an_optional_page_is_there_while_hub_is_away(walk: Walk, dev_hub: HubInM
     walker = walk()
     walker.sign_in_at_hub("jane")
     dev_hub.fail(TOKEN_PATH, status=503)
-    assert walker.walk("/welcome").text == "hello stranger"
+    failed: list[str] = []
+    with hub_login_failed.connected_to(lambda app, code: failed.append(code), walker.app):
+        assert walker.walk("/welcome").text == "hello stranger"
+    assert failed == [], "an outage is no failure of a login that nobody asked for"
 
 
 @pytest.mark.parametrize("away", ["Hub", "store"])
@@ -385,8 +389,13 @@ def test_an_optional_page_is_there_whatever_hub_answers(
     walker = walk()
     walker.sign_in_at_hub("jane")
     dev_hub.fail(path, **fault)
-    with caplog.at_level(logging.INFO):
+    failed: list[str] = []
+    with (
+        caplog.at_level(logging.INFO),
+        hub_login_failed.connected_to(lambda app, code: failed.append(code), walker.app),
+    ):
         assert walker.walk("/welcome?x=1").text == "hello stranger"
+    assert len(failed) == 1
     assert [each.levelno for each in caplog.records if "silent sign-in gave nobody: HUB-" in each.message] == [level]
     assert walker.walk("/welcome").text == "hello stranger"
     assert (walker.steps, walker.logins()) == ([], 0)
