@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from flask_hub_auth import HubAuth, current_hub_user, hub_group_required, hub_login_optional, hub_login_required
+from flask_hub_auth import (
+    HubAuth,
+    current_hub_user,
+    hub_group_required,
+    hub_login_optional,
+    hub_login_required,
+    testing,
+)
 from flask_hub_auth.testing.browser import Browser
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
@@ -68,6 +75,29 @@ print(sorted(name for name in sys.modules if name.startswith("flask_hub_auth")))
     libraries, modules = answer.stdout.splitlines()
     assert libraries == "[]"
     assert modules == "['flask_hub_auth', 'flask_hub_auth.testing', 'flask_hub_auth.testing.plugin']"
+
+
+def test_what_the_fixtures_give_can_be_named_in_a_test(
+    dev_hub: HubInMemory, app: Flask, hub_browser: OpenBrowser, hub_clock: Clock
+) -> None:
+    found = {"HubInMemory": dev_hub, "Browser": hub_browser(app), "Clock": hub_clock}
+    assert sorted(found) == testing.__all__
+    for name, value in found.items():
+        assert type(value) is getattr(testing, name)
+
+
+def test_the_types_of_the_fixtures_can_be_imported_where_there_is_no_pytest() -> None:
+    code = """
+import sys
+sys.modules["pytest"] = None
+from flask_hub_auth.testing import Browser, HubInMemory
+try:
+    from flask_hub_auth.testing import nothing
+except ImportError as error:
+    print(error)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("cannot import name 'nothing'")
 
 
 # dev_hub
