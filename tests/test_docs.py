@@ -199,7 +199,10 @@ def test_the_guards_of_their_page_let_in_whom_they_say(
 
 
 def test_the_example_of_names_does_what_it_says(
-    load: Callable[..., ModuleType], hub_browser: OpenBrowser, caplog: pytest.LogCaptureFixture
+    load: Callable[..., ModuleType],
+    hub_browser: OpenBrowser,
+    hub_bearer: Callable[[str], dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     module = load("docs/api.md")
     module.app.add_url_rule("/vip", view_func=flask_hub_auth.hub_group_required("VIP")(lambda: ""))
@@ -216,6 +219,9 @@ def test_the_example_of_names_does_what_it_says(
     browser.get("/report")
     assert module.report(tickets[0]) == {"what": "issues", "shown": "Bearer"}
     assert browser.get("/vip").text.startswith("You need VIP. (HUB-403 ")
+    script = module.app.test_client().get("/vip", headers=hub_bearer("jane"))
+    assert (script.status_code, script.mimetype) == (403, "application/problem+json")
+    assert "insufficient_scope" in script.headers["WWW-Authenticate"]
 
 
 def test_the_script_of_the_page_of_names_runs_beside_a_hub(
