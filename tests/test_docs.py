@@ -218,6 +218,9 @@ def test_the_example_of_names_does_what_it_says(
     assert browser.get("/issues").json == {"what": "issues", "shown": "Bearer"}
     browser.get("/report")
     assert module.report(tickets[0]) == {"what": "issues", "shown": "Bearer"}
+    profile = browser.get("/profile").json
+    assert profile
+    assert profile["name"] == "Jane Doe"
     assert browser.get("/vip").text.startswith("You need VIP. (HUB-403 ")
     script = module.app.test_client().get("/vip", headers=hub_bearer("jane"))
     assert (script.status_code, script.mimetype) == (403, "application/problem+json")
