@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from urllib.parse import urljoin, urlsplit
 
@@ -132,7 +133,8 @@ class ServiceClient:
 
     Paths begin with one ``/`` and are below the service's URL, or are an absolute URL of its own origin; anything else
     raises `ValueError` before something is sent. Answers are `requests.Response`; `HubUnavailable` is raised where
-    there is none. After a 401 the token is renewed once and the call made once more.
+    there is none. After a 401 the token is renewed once and the call made once more, unless its body is gone: a
+    generator or a pipe can be sent only once. Files go back to where they stood.
     """
 
     def __init__(self, url: str, source: TokenSource, wire: Wire) -> None:
@@ -145,16 +147,19 @@ class ServiceClient:
         if settled := how.keys() & SETTLED:
             raise TypeError(f"A call to a service takes no {', '.join(sorted(settled))}: the settings say that.")
         method, url = method.upper(), self._address(path)
-        token = self._source.token()
-        answer = self._followed(method, url, token, how)
+        if isinstance(how.get("params"), Iterator):
+            how["params"] = list(how["params"])
+        token, body = self._source.token(), _Body(how)
+        answer = self._followed(method, url, token, how, body)
         # What another place says, where a redirect led to, says nothing about the token.
-        if answer.status_code != 401 or not self._is_own(answer.url) or not _can_repeat(how):
+        if answer.status_code != 401 or not self._is_own(answer.url):
             return answer
+        # Also where this call cannot be repeated: the next one needs a token that is good.
         other = self._source.renewed(token)
-        if other is None or other == token:
+        if other is None or other == token or not body.rewind():
             return answer
         answer.close()
-        return self._followed(method, url, other, how)
+        return self._followed(method, url, other, how, body)
 
     def get(self, path: str, **how: t.Any) -> Response:
         """GET `path`."""
@@ -176,7 +181,7 @@ class ServiceClient:
         """DELETE `path`."""
         return self.request("DELETE", path, **how)
 
-    def _followed(self, method: str, url: str, token: Secret, how: dict[str, t.Any]) -> Response:
+    def _followed(self, method: str, url: str, token: Secret, how: dict[str, t.Any], body: _Body) -> Response:
         """The answer after redirects; the token goes along only to the service's own origin."""
         follow = how.get("allow_redirects", method != "HEAD")
         how = {name: value for name, value in how.items() if name != "allow_redirects"}
@@ -188,12 +193,13 @@ class ServiceClient:
             if not follow or answer.status_code not in (301, 302, 303, 307, 308) or not target:
                 return answer
             becomes_get = method in _ALWAYS_GET.get(answer.status_code, ())
-            if not becomes_get and not _can_repeat(how):
+            if not becomes_get and not body.rewind():
                 return answer
             answer.close()
             url = self._joined(url, target)
             if becomes_get:
                 method, how = "GET", {name: value for name, value in how.items() if name not in _OF_A_BODY}
+                body = _Body(how)
             how = {name: value for name, value in how.items() if name != "params"}
         raise HubUnavailable(f"The service {self._url} sends every call to another place.")
 
@@ -228,6 +234,47 @@ class ServiceClient:
             return False
 
 
-def _can_repeat(how: dict[str, t.Any]) -> bool:
-    """Whether the body can be sent again: text, bytes, forms and JSON can, a stream cannot."""
-    return isinstance(how.get("data"), str | bytes | dict | list | tuple | None) and not how.get("files")
+class _Body:
+    """The body of a call, and where its files stand before it is sent."""
+
+    def __init__(self, how: Mapping[str, t.Any]) -> None:
+        parts = [*_of_data(how.get("data")), *_of_files(how.get("files"))]
+        streams = [part for part in parts if not isinstance(part, str | bytes | bytearray | None)]
+        self._places = [(stream, _place(stream)) for stream in streams]
+
+    def rewind(self) -> bool:
+        """Make ready to send it again; False where it can be sent only once."""
+        if any(place is None for _, place in self._places):
+            return False
+        try:
+            for stream, place in self._places:
+                stream.seek(place)
+        except (OSError, ValueError):
+            return False
+        return True
+
+
+def _of_data(data: t.Any) -> list[t.Any]:
+    """What is read when `data` is sent. Of a form those are the values that are no texts, numbers or lists."""
+    if not isinstance(data, Mapping | list | tuple):
+        return [data]
+    values = data.values() if isinstance(data, Mapping) else [value for _, value in data]
+    return [value for value in values if isinstance(value, Iterator)]
+
+
+def _of_files(files: t.Any) -> list[t.Any]:
+    """The contents in `files`, in the shapes that requests takes: alone, or after a name."""
+    if files and not isinstance(files, Mapping | list | tuple):
+        return [files]
+    values = files.values() if isinstance(files, Mapping) else [value for _, value in files or ()]
+    return [content for value in values for content in (value[1:2] if isinstance(value, tuple | list) else [value])]
+
+
+def _place(stream: t.Any) -> int | None:
+    """Where a file stands, if it can be sent back there."""
+    try:
+        place = int(stream.tell())
+        stream.seek(place)
+    except (AttributeError, TypeError, OSError, ValueError):
+        return None
+    return place

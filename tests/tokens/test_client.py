@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,11 +13,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
@@ -329,9 +333,16 @@ def test_a_form_becomes_what_the_status_says(status: int, method: str, body: byt
 def test_a_stream_is_not_sent_to_a_second_place(status: int, server: Server) -> None:
     """Nothing of it is left: the second place would get an empty body."""
     server.answers = [to("/y", status)]
-    found = client(server).put("/x", data=io.BytesIO(b"content"))
+    with pipe(b"content") as stream:
+        found = client(server).put("/x", data=stream, headers={"Content-Length": "7"})
     assert (found.status_code, found.headers["Location"]) == (status, "/y")
-    assert [each.body for each in server.asked] == [b"content"]
+    assert len(server.asked) == 1
+
+
+def test_a_file_is_sent_to_a_second_place_from_where_it_stood(server: Server) -> None:
+    server.answers = [to("/y", 307)]
+    assert client(server).put("/x", data=standing(7, b"before content")).status_code == 200
+    assert [(each.target, each.body) for each in server.asked] == [("/hub/x", b"content"), ("/y", b"content")]
 
 
 def test_a_redirect_back_to_the_service_takes_the_token_up_again(server: Server, other: Server) -> None:
@@ -387,20 +398,66 @@ def test_a_second_401_is_the_answer(server: Server) -> None:
     assert (presented(server), tokens.refused) == (["Bearer t1", "Bearer t2"], ["t1"])
 
 
-def pieces() -> Iterator[bytes]:
-    yield b"content"
+@contextmanager
+def pipe(content: bytes) -> Iterator[BinaryIO]:
+    """A stream that cannot be sent back."""
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        yield stream
+
+
+def standing(place: int, content: bytes) -> io.BytesIO:
+    """A file of which something has been read."""
+    file = io.BytesIO(content)
+    file.seek(place)
+    return file
 
 
 @pytest.mark.parametrize(
     "body",
-    [{"data": io.BytesIO(b"content")}, {"files": {"f": io.BytesIO(b"content")}}, {"files": {"f": b"content"}}],
-    ids=["stream", "file", "bytes of a file"],
+    [
+        {"files": {"f": b"content"}},
+        {"files": {"f": ("name.txt", "content", "text/plain")}},
+        {"files": [("f", ("name.txt", standing(7, b"before content"))), ("g", io.BytesIO(b"content"))]},
+        {"files": {"f": FileStorage(standing(7, b"before content"), "name.txt")}, "data": {"a": "b"}},
+        {"data": standing(7, b"before content")},
+        {"data": bytearray(b"content")},
+    ],
+    ids=["bytes", "text", "files", "upload", "file as body", "bytearray"],
 )
-def test_what_cannot_be_sent_again_is_not(body: dict[str, Any], server: Server) -> None:
-    server.always = answer(b"", 401)
+def test_files_are_sent_again_from_where_they_stood(body: dict[str, Any], server: Server) -> None:
+    server.answers = [answer(b"", 401)]
+    assert ServiceClient(server.url, Tokens("t1", "t2"), Wire()).post("/x", **body).status_code == 200
+    first, second = (re.sub(rb"[0-9a-f]{32}", b"", each.body) for each in server.asked)
+    assert presented(server) == ["Bearer t1", "Bearer t2"]
+    assert first == second
+    assert b"content" in first
+    assert b"before" not in first
+
+
+def test_a_repeated_call_has_its_parameters_again(server: Server) -> None:
+    server.answers = [answer(b"", 401)]
+    ServiceClient(server.url, Tokens("t1", "t2"), Wire()).get("/x", params=iter([("q", "1")]))
+    assert [each.target for each in server.asked] == ["/hub/x?q=1"] * 2
+
+
+@pytest.mark.parametrize("way", ["data", "files", "form"])
+def test_what_cannot_be_sent_again_is_not_but_the_next_call_has_a_good_token(way: str, server: Server) -> None:
+    server.answers = [answer(b"no", 401)]
     tokens = Tokens("t1", "t2")
-    assert ServiceClient(server.url, tokens, Wire()).post("/x", **body).status_code == 401
-    assert (len(server.asked), tokens.refused) == (1, [])
+    calls = ServiceClient(server.url, tokens, Wire())
+    with pipe(b"content") as stream:
+        body = {
+            "data": {"data": stream, "headers": {"Content-Length": "7"}},
+            "files": {"files": {"f": stream}},
+            "form": {"data": {"a": iter(["content"])}},
+        }
+        found = calls.post("/x", **body[way])
+    assert (found.status_code, found.content, tokens.refused) == (401, b"no", ["t1"])
+    assert calls.get("/x").status_code == 200
+    assert presented(server) == ["Bearer t1", "Bearer t2"]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503])
