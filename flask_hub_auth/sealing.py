@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from .pages import clean
+
 MAGIC: t.Final = b"FHA\x01"
 HANDLE_BYTES: t.Final = 32
 KEY_PREFIX: t.Final = "hub_"
@@ -72,6 +74,11 @@ def store_key(handle: bytes) -> str:
 def short_name(key: str) -> str:
     """What of the name of a login in the store may be logged: eight digits."""
     return key.removeprefix(KEY_PREFIX)[:8]
+
+
+def logged(user_id: str, key: str) -> str:
+    """Whose login, and which one, for the log: Hub's ids are texts from outside, of any characters and length."""
+    return f"user={clean(user_id)} session={short_name(key)}"
 
 
 class Sealer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import traceback
@@ -35,6 +36,7 @@ from flask_hub_auth.errors import CODES
 from flask_hub_auth.seldom import Seldom
 from flask_hub_auth.testing.hub import HubInMemory
 from flask_hub_auth.testing.plugin import Clock
+from flask_hub_auth.tokens.sessions import end_sessions
 
 from .visiting import KEY, NAVIGATION, SCRIPT, TOKEN_PATH, Visitor, add_page, add_views, plain_app, query
 
@@ -262,6 +264,41 @@ def test_what_comes_from_outside_is_one_short_printable_line_in_the_log(
     assert any("FORGED" in text for text in texts)
     assert all(text.isprintable() for text in texts)
     assert max(map(len, texts)) < 600
+
+
+@pytest.mark.parametrize("user_id", ["x\r\nFORGED line \x1b[31m \u202e\u2028", "x" * 5_000])
+def test_an_id_of_hubs_is_short_and_printable_in_the_log_and_stays_as_it_is(
+    user_id: str,
+    make_site: MakeSite,
+    visit: Visit,
+    dev_hub: HubInMemory,
+    hub_clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """L9: from the sign-in to the end of a login."""
+    caplog.set_level("DEBUG")
+    dev_hub.fail("/api/rest/users/me", body=json.dumps({"id": user_id, "login": "x"}))
+    app = make_site()
+    visitor = visit(app)
+    visitor.sign_in()
+    assert visitor.open("/developers").status_code == 403
+    hub_clock.advance(3_600)
+    dev_hub.fail(TOKEN_PATH, status=503, times=1)
+    assert visitor.open("/private").status_code == 200
+    hub_clock.advance(31)
+    assert visitor.open("/private").status_code == 200
+    assert app.extensions["hub_auth"].keeper.logins.people.of(user_id)
+    dev_hub.revoke("jane")
+    hub_clock.advance(3_600)
+    assert visitor.who() == "nobody"
+    visitor.sign_in()
+    with app.app_context():
+        assert end_sessions(app.extensions["hub_auth"].keeper, user_id) == 1
+    texts = [record.getMessage() for record in caplog.records if record.name.startswith("flask_hub_auth")]
+    told = "login ok", "HUB-403", "Hub could not be asked", "token renewed", "Hub says no", "reason=ended"
+    assert [words for words in told if not any(words in text for text in texts)] == []
+    assert [text for text in texts if not text.isprintable()] == []
+    assert max(map(len, texts)) < 400
 
 
 def test_the_reference_on_a_page_is_in_the_log(visitor: Visitor, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ from ..hub.deadline import within
 from ..hub.rest import ME_PATH
 from ..hub.transport import SPARED
 from ..model import HubToken, HubUser, Login, Secret
-from ..sealing import short_name, store_key
+from ..sealing import logged, store_key
 from . import times
 from .living import LivingLogins, Reason
 from .logins import LoginStore, with_token
@@ -170,7 +170,7 @@ class TokenKeeper(LivingLogins):
             return self.failed(handle, login, failure)
         renewed = self._kept(handle, login, token)
         if renewed is not None:
-            log.info("token renewed: user=%s session=%s", login.user.id, short_name(store_key(handle)))
+            log.info("token renewed: %s", logged(login.user.id, store_key(handle)))
             self._on_refreshed(login.user.id)
         return renewed
 
@@ -194,7 +194,7 @@ class TokenKeeper(LivingLogins):
                 return self.logins.change(handle, lambda login: with_token(login, renewed))
             except StoreUnavailable:
                 time.sleep(0.25)
-        log.error("new tokens could not be kept: user=%s session=%s", login.user.id, short_name(store_key(handle)))
+        log.error("new tokens could not be kept: %s", logged(login.user.id, store_key(handle)))
         self.logins.owe(handle, renewed)
         return renewed
 
@@ -202,7 +202,7 @@ class TokenKeeper(LivingLogins):
         again = self.living(handle)
         if again is not None and again.generation != login.generation:
             return again
-        log.info("token not renewed, Hub says no: user=%s %s", login.user.id, refusal.error)
+        log.info("token not renewed, Hub says no: %s %s", logged(login.user.id, store_key(handle)), refusal.error)
         self.end(handle, "revoked", generation=login.generation)
         return self.living(handle)
 
@@ -210,9 +210,7 @@ class TokenKeeper(LivingLogins):
         """The login as it was, with a mark for those who wait for the result: there is none to be had now."""
         if isinstance(failure, HubUnavailable) and failure.cause == SPARED:
             return login
-        log.warning(
-            "Hub could not be asked: user=%s session=%s: %s", login.user.id, short_name(store_key(handle)), failure
-        )
+        log.warning("Hub could not be asked: %s: %s", logged(login.user.id, store_key(handle)), failure)
         return self.changed(handle, login, lambda login: replace(login, failures=login.failures + 1))
 
     def _reread(self, handle: bytes, login: Login) -> Login | None:

@@ -8,7 +8,7 @@ import typing as t
 from ..config import HubConfig
 from ..errors import HubError
 from ..model import Login
-from ..sealing import short_name, store_key
+from ..sealing import logged, short_name, store_key
 from ..seldom import Seldom
 from . import times
 from .logins import LoginStore
@@ -57,12 +57,12 @@ class LivingLogins:
             )
             ended = login if login and login.ended else None
         if ended:
-            log.info("login over: reason=%s user=%s session=%s", reason, ended.user.id, short_name(store_key(handle)))
+            log.info("login over: reason=%s %s", reason, logged(ended.user.id, store_key(handle)))
             self._on_ended(ended.user.id, reason)
 
-    def told_ended(self, user_id: str, session: str) -> None:
-        """Say that somebody has ended a login of this person; `session` is what of its name may be logged."""
-        log.info("login over: reason=ended user=%s session=%s", user_id, session)
+    def told_ended(self, user_id: str, key: str) -> None:
+        """Say that somebody has ended a login of this person; `key` is its name in the store."""
+        log.info("login over: reason=ended %s", logged(user_id, key))
         self._on_ended(user_id, "ended")
 
     def has_expired(self, login: Login) -> bool:

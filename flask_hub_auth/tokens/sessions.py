@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from ..model import HubSession
-from ..sealing import short_name, store_key
+from ..sealing import store_key
 from .keeper import TokenKeeper
 from .people import Entry
 from .times import LISTED_SECONDS
@@ -39,7 +39,7 @@ def end_sessions(keeper: TokenKeeper, user_id: str, but: bytes | None = None) ->
             lived = _is_living(keeper, entry)
             keeper.logins.remove_listed(user_id, entry.key)
             if lived:
-                tell.callback(keeper.told_ended, user_id, short_name(entry.key))
+                tell.callback(keeper.told_ended, user_id, entry.key)
                 ended += 1
     return ended
 

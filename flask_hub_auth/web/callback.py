@@ -11,7 +11,7 @@ from flask import Response, after_this_request, request, session
 from ..errors import AccessDenied, HubProblem, HubUnavailable, LoginFailed, log
 from ..model import HubUser
 from ..pages import clean
-from ..sealing import short_name, store_key
+from ..sealing import logged, store_key
 from .addresses import marked, on_this_site, safe_address, site_path
 from .checks import SILENT_REFUSALS, WORDS, Found, answer_given, check_issuer, found, refusal
 from .identity import forget_identity, identity, keep_handle, presented_handle
@@ -134,7 +134,7 @@ def _sign_in(who: Found) -> None:
             raise
     keep_handle(handle)
     forget_identity()
-    log.info("login ok: user=%s session=%s", who.user.id, short_name(store_key(handle)))
+    log.info("login ok: %s", logged(who.user.id, store_key(handle)))
     if over:
         hub_logged_out.send(application(), user_id=over[0], reason=over[1])
 
