@@ -113,7 +113,14 @@ class Breaker:
             state.next_look = now + min(pause, LONGEST_TRIAL_PAUSE)
         if opens:
             state.open = True
-            log.error("%s failed %d times in a row and is not asked until it answers", self._name, state.failures)
+            if lasts:
+                log.error("%s failed %d times in a row and is not asked until it answers", self._name, state.failures)
+            else:
+                log.error("%s wants to be left alone and is not asked for %g s", self._name, self.pause())
+
+    def rest(self, seconds: float) -> None:
+        """Say that a look has found the server, which wants to be left alone for so many seconds."""
+        self._state().next_look = self._clock() + min(seconds, LONGEST_TRIAL_PAUSE)
 
     def succeeded(self) -> None:
         """Say that the server has answered."""
@@ -141,6 +148,9 @@ class Breaker:
         finally:
             now = state.last = self._clock()
             pause = min(SHARE * max(now - state.since, 0), LONGEST_PAUSE) * state.slower
+            wanted = state.next_look - now
+            # More than the longest was not asked for: the clock went back.
+            pause = max(pause, wanted if wanted <= LONGEST_TRIAL_PAUSE else 0)
             state.next_look = now + min(pause, LONGEST_TRIAL_PAUSE)
             state.looking.release()
             looked.set()

@@ -137,6 +137,31 @@ def test_a_server_that_asks_for_a_pause_has_it_at_once(server: Server) -> None:
     assert server.breaker.pause() == LONGEST_TRIAL_PAUSE
 
 
+def test_a_server_that_asks_for_a_pause_when_it_is_looked_at_has_that_too(server: Server) -> None:
+    """R22: time and again, and never for longer than the longest pause."""
+    wanted = [6, 20, 10_000, 0, 0]
+    breaker = Breaker("the server", lambda: bool(breaker.rest(wanted.pop(0))), lambda: server.time)
+    breaker.failed(pause=6)
+    for seconds in (6, 20, LONGEST_TRIAL_PAUSE, LONGEST_PAUSE):
+        server.time += breaker.pause()
+        assert not breaker.may_ask()
+        assert breaker.pause() == seconds
+    server.time -= 3600
+    assert not breaker.may_ask()
+    assert breaker.pause() == 1
+
+
+@pytest.mark.parametrize(("failures", "words"), [(1, "wants to be left alone"), (FAILURES, "failed 5 times in a row")])
+def test_the_log_says_why_a_server_is_not_asked(
+    server: Server, failures: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if failures > 1:
+        server.fail(failures)
+    else:
+        server.breaker.failed(pause=20)
+    assert [words in record.getMessage() for record in caplog.records] == [True]
+
+
 def test_after_an_answer_it_takes_several_failures_again(server: Server) -> None:
     server.fail()
     server.is_there = True

@@ -107,16 +107,16 @@ class Transport:
     ) -> Answer:
         """Hub's answer, whatever its status but 3xx. `path` is below Hub's URL, `auth` is for Basic.
 
-        `HubUnavailable` at once, without a call, where Hub has failed several times in a row. A call that fails on the
-        way is made once more if it is a GET, or if no byte of it was sent: an authorization code and a refresh token
-        must not be sent twice.
+        `HubUnavailable` at once, without a call, where Hub has failed several times in a row, or has asked for a pause
+        (``Retry-After``). A call that fails on the way is made once more if it is a GET, or if no byte of it was sent:
+        an authorization code and a refresh token must not be sent twice.
         """
         prepared = self._prepared(method, path, headers, bearer, auth, params=params, data=data, json=json)
         breaker, left = self.breaker(path), time_left()
         if left <= 0:
             raise HubUnavailable(f"There is no time left to ask Hub at {self._host}.", cause=SPARED)
         if not breaker.ask():
-            message = f"Hub at {self._host} has failed several times in a row, and was not asked again yet."
+            message = f"Hub at {self._host} failed or wants to be left alone, and was not asked again yet."
             raise HubUnavailable(message, retry_after=breaker.pause(), cause=SPARED)
         try:
             answer = self._answered(prepared)
@@ -159,11 +159,14 @@ class Transport:
     def _answers(self, path: str) -> bool:
         """Whether Hub answers at this address; asked without a word about anybody."""
         try:
-            return not self._answered(self._prepared("GET", path, None, None, None)).is_away
+            answer = self._answered(self._prepared("GET", path, None, None, None))
         except HubProtocolError:
             return True
         except HubError:
             return False
+        if answer.is_away:
+            self.breaker(path).rest(answer.retry_after)
+        return not answer.is_away
 
     def _prepared(
         self,

@@ -76,8 +76,7 @@ class TokenKeeper(LivingLogins):
         if login is None:
             return None
         if self._clock() >= login.token.expires_at + self.config.outage_grace:
-            message = "The token could not be renewed, and the time of grace is over."
-            raise HubUnavailable(message, retry_after=self._oauth.pause())
+            raise self.unavailable("The token could not be renewed, and the time of grace is over.")
         return self._seen(handle, login)
 
     def token(self, handle: bytes, tried: Login | None = None) -> HubToken | None:
@@ -90,8 +89,7 @@ class TokenKeeper(LivingLogins):
         if login and not (tried and _tries(login) == _tries(tried)):
             login = self._renewed(handle, login)
         if login and times.is_expired(login, self._clock()):
-            message = "The token is over and could not be renewed."
-            raise HubUnavailable(message, retry_after=self._oauth.pause())
+            raise self.unavailable("The token is over and could not be renewed.")
         return login.token if login else None
 
     def renew(self, handle: bytes, refused: Secret) -> HubToken | None:
@@ -105,8 +103,12 @@ class TokenKeeper(LivingLogins):
         if login and login.token.access_token == refused and login.token.refresh_token:
             login = self._renewed_once(handle, login, self._patience)
             if login and login.token.access_token == refused:
-                raise HubUnavailable("A service refused the token, and it could not be renewed.")
+                raise self.unavailable("A service refused the token, and it could not be renewed.")
         return login.token if login else None
+
+    def unavailable(self, message: str) -> HubUnavailable:
+        """What to raise where there is no token, with the time after which it is worth asking Hub for one again."""
+        return HubUnavailable(message, retry_after=self._oauth.pause())
 
     def _renewed(self, handle: bytes, login: Login) -> Login | None:
         """The login with a good token, as far as that can be had now."""
@@ -253,7 +255,7 @@ class TokenKeeper(LivingLogins):
         if renewed is None:
             return None
         if renewed.generation == login.generation:
-            raise HubUnavailable("Hub refused the token, and it could not be renewed.")
+            raise self.unavailable("Hub refused the token, and it could not be renewed.")
         return renewed, ask(renewed.token.access_token)
 
     def _seen(self, handle: bytes, login: Login) -> Login | None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from flask import current_app, has_request_context, request, session
 from werkzeug.local import LocalProxy
 
-from ..errors import HubConfigError, HubProblem, HubUnavailable, LoginRequired
+from ..errors import HubConfigError, HubProblem, LoginRequired
 from ..model import ANONYMOUS, HubPermissions, HubToken, HubUser, Identity
 from ..sealing import HANDLE_BYTES, Handle, decode, decode_handle, encode
 from ..tokens.bearer import Presented
@@ -194,7 +194,7 @@ def _token() -> HubToken:
     keeper = state().keeper
     if who.login and keeper.has_expired(who.login):
         # This request has tried to renew it a moment ago.
-        raise HubUnavailable("The token is over and could not be renewed.")
+        raise keeper.unavailable("The token is over and could not be renewed.")
     tried = who.login if _is_just_known() else None
     with patience():
         token = keeper.token(who.handle, tried) if who.handle else None

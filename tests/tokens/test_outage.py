@@ -144,6 +144,25 @@ def test_a_hub_that_is_back_is_asked_again_by_itself(site: Site, hub: DevHub, cl
     assert site.login(handle).generation == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hub_that_asks_for_a_pause_has_it_and_callers_are_told(
+    status: int, site: Site, hub: DevHub, clock: Time
+) -> None:
+    """R22"""
+    handle = site.sign_in()
+    clock.advance(LIFE + 1)
+    hub.fail(TOKEN_PATH, status=status, headers={"Retry-After": "6"})
+    waits = set()
+    with calls(hub) as found:
+        for _ in range(40):
+            with pytest.raises(HubUnavailable) as caught:
+                site.keeper.token(handle)
+            waits.add(caught.value.retry_after)
+            clock.advance(1)
+    assert len(found) <= 40 / 6 + 1
+    assert waits == {1, 2, 3, 4, 5, 6}
+
+
 def test_an_hour_without_hub_loses_nobody(hub: DevHub, clock: Time, tmp_path: Path) -> None:
     """R8, R12: whatever it fails by, and however many come."""
     site = make_site(hub, open_store("memory://", str(tmp_path)), clock, HUB_TIMEOUT=5, HUB_OUTAGE_GRACE=330)
