@@ -168,7 +168,7 @@ SETTINGS: t.Final[Mapping[str, Setting]] = {
     "HUB_PROXY": Setting(None, urls.proxy, "http://proxy.mycompany.com:3128", "the proxy on the way to Hub"),
     "HUB_BEARER": Setting("signed", _BEARERS, "signed", "which presented tokens are accepted"),
     "HUB_BEARER_TTL": Setting(30, _MINUTE, "30", "how long Hub's word about a presented token is good"),
-    "HUB_USER_FIELDS": Setting([], read.ids, '["profile(avatar(url))"]', "more fields of users/me"),
+    "HUB_USER_FIELDS": Setting([], read.fields, '["profile(avatar(url))"]', "more fields of users/me"),
 }
 """All settings. Durations are in seconds."""
 # fmt: on

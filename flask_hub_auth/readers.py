@@ -189,6 +189,23 @@ ids = partial(_entries, divide=str.split)
 names = partial(_entries, divide=lambda name: [name])  # Never split: groups have spaces.
 
 
+_NAME = r"[A-Za-z0-9_$-]+(?:/[A-Za-z0-9_$-]+)*"
+_READ = re.compile(rf"({_NAME})\({_NAME}\0?(?:,{_NAME}\0?)*\)")
+
+
+def fields(value: object) -> tuple[str, ...]:
+    """Fields as Hub's ``fields=`` takes them: ``name``, ``name/name``, ``name(name,name(name))``."""
+    entries = ids(value)
+    for entry in entries:
+        left, found = entry, 1
+        while found:
+            # The innermost parentheses first; the mark says that the name before them has had its own.
+            left, found = _READ.subn("\\1\0", left)
+        if not re.fullmatch(rf"{_NAME}\0?", left):
+            raise Wrong(f"has an entry that must be one field as Hub writes it, got {shown(entry)}")
+    return entries
+
+
 def scope(value: object) -> tuple[str, ...]:
     """What a login asks for."""
     entries = ids(value)

@@ -234,6 +234,18 @@ WRONG = [
         ("[NaN]", "has an entry that must be text, got nan"),
     ),
     *each(("HUB_LOGIN_GROUPS", "HUB_USER_FIELDS"), (None, "must be a list, got None")),
+    *each(
+        ("HUB_USER_FIELDS",),
+        *(
+            ([entry], f"has an entry that must be one field as Hub writes it, got '{entry}'")
+            for entry in ("a(", "a)", "a()", "(a)", "a(b", "a(b))", "a(b)c", "a(b)(c)", "a(b)/c", "a,b", "a(b,)")
+        ),
+        (["jabber", "a//b"], "got 'a//b'"),
+        (["/a"], "got '/a'"),
+        (["a&b"], "got 'a&b'"),
+        (["a;"], "got 'a;'"),
+        ("jabber, locale", "got 'jabber,'"),
+    ),
     *each(("HUB_SCOPE",), ([], "must have an entry"), ("[]", "must have an entry")),
     *each(
         FLAGS,
@@ -563,6 +575,8 @@ def test_the_redirect_uri_is_the_public_url_and_the_path() -> None:
         ("HUB_LOGIN_GROUPS", 2024, "login_groups", ("2024",)),
         ("HUB_USER_FIELDS", "profile(avatar(url)) jabber", "user_fields", ("profile(avatar(url))", "jabber")),
         ("HUB_USER_FIELDS", [], "user_fields", ()),
+        ("HUB_USER_FIELDS", "profile/email/email", "user_fields", ("profile/email/email",)),
+        ("HUB_USER_FIELDS", ["a(b(c,d/e),f(g),$type)"], "user_fields", ("a(b(c,d/e),f(g),$type)",)),
         ("HUB_OFFLINE", "false", "offline", False),
         ("HUB_OFFLINE", "True", "offline", True),
         ("HUB_PROTECT_ALL", True, "protect_all", True),
