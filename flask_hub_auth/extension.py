@@ -101,9 +101,19 @@ class HubAuth:
         self._apps.add(app)
 
     def protect(self, app_or_blueprint: Flask | Blueprint) -> None:
-        """Guard every endpoint that is not ``@hub_public``; of a blueprint before it is registered."""
-        # Flask refuses this for a blueprint that is already registered, where it would have no effect.
-        app_or_blueprint.before_request(check_everything)
+        """Guard every endpoint that is not ``@hub_public``; of a blueprint before it is registered.
+
+        What is protected already stays so: a factory may call this for a blueprint of a module each time.
+
+        :raises HubConfigError: it is registered already, or has answered, so that a guard would have no effect
+        """
+        if check_everything in app_or_blueprint.before_request_funcs.get(None, ()):
+            return
+        try:
+            app_or_blueprint.before_request(check_everything)
+        except AssertionError:
+            # Flask's own, whose text names `before_request` and not this method.
+            raise HubConfigError(_too_late(app_or_blueprint)) from None
         # First of all, so that nothing else that runs before the views answers instead.
         functions = app_or_blueprint.before_request_funcs[None]
         functions.insert(0, functions.pop())
@@ -214,6 +224,18 @@ class HubAuth:
         if len(self._apps) != 1:
             raise HubConfigError("hub.guard() belongs to one application: call init_app once, with that application.")
         return next(iter(self._apps))
+
+
+def _too_late(owner: Flask | Blueprint) -> str:
+    if isinstance(owner, Blueprint):
+        return (
+            f"The blueprint '{owner.name}' is registered already, and hub.protect() would guard nothing of it. Call it"
+            " before register_blueprint: beside the blueprint, or in the factory that registers it."
+        )
+    return (
+        f"The application '{owner.name}' has answered requests already. Call hub.protect() where it is made, or set"
+        " HUB_PROTECT_ALL."
+    )
 
 
 def _own_handle() -> bytes | None:

@@ -267,11 +267,43 @@ def test_a_blueprint_is_protected_with_all_that_is_in_it(dev_hub: HubInMemory) -
 
 
 def test_a_blueprint_is_protected_before_it_is_registered_or_not_at_all(dev_hub: HubInMemory) -> None:
+    """S64"""
     app = plain_app(dev_hub)
     hub = HubAuth(app)
     late = Blueprint("late", __name__)
     app.register_blueprint(late)
-    with pytest.raises(AssertionError, match="already been registered"):
+    with pytest.raises(HubConfigError, match=r"'late' is registered already.* before register_blueprint"):
+        hub.protect(late)
+
+
+def test_a_factory_protects_a_blueprint_of_a_module_for_each_application(dev_hub: HubInMemory) -> None:
+    """S64"""
+    hub, pages = HubAuth(), Blueprint("pages", __name__)
+    ran: list[str] = []
+    pages.before_request(lambda: ran.append("early"))
+    pages.get("/page")(lambda: "page")  # type: ignore[arg-type]
+
+    def create_app() -> Flask:
+        app = plain_app(dev_hub)
+        hub.init_app(app)
+        hub.protect(pages)
+        app.register_blueprint(pages)
+        return app
+
+    for app in (create_app(), create_app()):
+        assert app.test_client().get("/page", headers=SCRIPT).status_code == 401
+    assert ran == []
+    assert len(pages.before_request_funcs[None]) == 2
+
+
+def test_an_application_that_has_answered_is_protected_already_or_not_at_all(dev_hub: HubInMemory) -> None:
+    hub = HubAuth()
+    protected, late = plain_app(dev_hub, HUB_PROTECT_ALL=True), plain_app(dev_hub)
+    for app in (protected, late):
+        hub.init_app(app)
+        app.test_client().get("/")
+    hub.protect(protected)
+    with pytest.raises(HubConfigError, match="has answered requests already"):
         hub.protect(late)
 
 
