@@ -52,6 +52,7 @@ FLOORS = (
         "web.pending",
         "web.state",
         "web.identity",
+        "web.looks",
         "web.login",
         "web.checks",
         "web.callback",

@@ -6,7 +6,7 @@ import logging
 import typing as t
 from dataclasses import dataclass
 
-from flask import Flask, Response, render_template, request, session
+from flask import Flask, Response, request, session
 
 from ..config import HubConfig
 from ..model import Identity
@@ -15,6 +15,7 @@ from .addresses import here, login_address, site_path
 from .guards import find_bare_views
 from .identity import ONLY_BEARER, known_identity
 from .login import settle_trips
+from .looks import render_page
 from .state import state
 
 log = logging.getLogger("flask_hub_auth")
@@ -49,8 +50,7 @@ class AppPages:
             switch_url = login_address(next, self.config, switch="1")
         elif ours or problem.again or problem.code in (400, 401):
             login_url = self.login_url(problem)
-        return render_template(
-            "hub_auth/page.html",
+        return render_page(
             problem=problem,
             login_url=login_url,
             switch_url=switch_url,

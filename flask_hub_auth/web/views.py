@@ -6,7 +6,7 @@ import logging
 import typing as t
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from ..errors import LoginFailed, LoginRequired
@@ -15,6 +15,7 @@ from .addresses import STATIC, safe_address, site_path
 from .callback import complete_login
 from .identity import csrf_token, is_csrf_token
 from .login import asked_by, begin_login, leave
+from .looks import render_logout
 from .navigation import arguments, is_prefetch
 from .state import patience, state
 
@@ -80,7 +81,7 @@ def logout() -> Response | tuple[str, dict[str, str]]:
         _not_head()
         # An application's own page.html may look at `problem` anywhere.
         form = {"action": site_path(config.logout_path, config), "csrf_token": csrf_token(), "problem": None}
-        return render_template("hub_auth/logout.html", **form), _form_headers(config)
+        return render_logout(**form), _form_headers(config)
     if not _is_own_form():
         what = "is not the one of this login" if "csrf_token" in request.form else "is missing"
         raise NotSignedOut(f"The form field csrf_token {what}; in a template: {{{{ hub_csrf_token() }}}}")

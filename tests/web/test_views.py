@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2 import StrictUndefined
 
+from flask_hub_auth import HubAuth
 from flask_hub_auth.testing.hub import HubInMemory
 
-from ..visiting import NAVIGATION, SCRIPT, Visitor
+from ..visiting import NAVIGATION, SCRIPT, Visitor, plain_app
 
 MakeSite = Callable[..., Flask]
 Visit = Callable[[Flask], Visitor]
@@ -208,6 +210,65 @@ def test_an_application_can_put_its_own_page_in_place_of_ours(make_site: MakeSit
     answer = app.test_client().get("/authorized", headers=NAVIGATION)
     assert answer.status_code == 400
     assert answer.text == "<p>ours: HUB-400 /login"
+
+
+ENVIRONMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "usual": ({}, "{{ %s }}{%% block content %%}{%% endblock %%}"),
+    "beside Angular": (
+        {"variable_start_string": "[[", "variable_end_string": "]]"},
+        "[[ %s ]]{%% block content %%}{%% endblock %%}",
+    ),
+    "statements in lines": (
+        {
+            "block_start_string": "<%",
+            "block_end_string": "%>",
+            "comment_start_string": "<#",
+            "comment_end_string": "#>",
+            "line_statement_prefix": "#",
+            "line_comment_prefix": "##",
+        },
+        "{{ %s }}<%% block content %%><%% endblock %%>",
+    ),
+    "strict": ({"undefined": StrictUndefined}, "{{ %s }}{%% block content %%}{%% endblock %%}"),
+    "asynchronous": ({"enable_async": True}, "{{ %s }}{%% block content %%}{%% endblock %%}"),
+}
+OWN = "own ~ url_for('hub_auth.login') ~ (problem.hub_code if problem else '')"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_pages_look_alike_whatever_templates_an_application_writes(name: str, dev_hub: HubInMemory) -> None:
+    app = plain_app(dev_hub)
+    app.jinja_options, _ = ENVIRONMENTS[name]
+    HubAuth(app)
+    client = app.test_client()
+    problem, button = (client.get(path, headers=NAVIGATION) for path in ("/authorized", "/logout"))
+    assert (problem.status_code, button.status_code) == (400, 200)
+    for answer, heading in ((problem, "This request cannot be accepted"), (button, "Sign out?")):
+        assert f"<h1>{heading}</h1>" in answer.text
+        assert '<link rel="stylesheet" href="/hub_auth/static/hub_auth.css">' in answer.text
+        assert not [mark for mark in ("{{", "{%", "{#", "None") if mark in answer.text]
+    token = button.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+    assert client.post("/logout", data={"csrf_token": token}).status_code == 302
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_page_of_the_application_is_written_as_its_other_templates(
+    name: str, dev_hub: HubInMemory, tmp_path: Path
+) -> None:
+    """It has the application's own names too, and the page of /logout fills it."""
+    (tmp_path / "hub_auth").mkdir()
+    app = plain_app(dev_hub)
+    app.jinja_options, page = ENVIRONMENTS[name]
+    (tmp_path / "hub_auth" / "page.html").write_text(page % OWN)
+    app.jinja_loader.searchpath.append(str(tmp_path))  # type: ignore[union-attr]
+    app.jinja_env.globals["own"] = "mine:"
+    HubAuth(app)
+    client = app.test_client()
+    assert client.get("/authorized", headers=NAVIGATION).text == "mine:/loginHUB-400"
+    button = client.get("/logout").text
+    assert button.startswith("mine:/login\n    <h1>Sign out?</h1>")
+    token = button.partition('name="csrf_token" value="')[2].partition('"')[0]
+    assert client.post("/logout", data={"csrf_token": token}).status_code == 302
 
 
 @pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% broken", "{{ 1/0 }}"])
