@@ -37,7 +37,7 @@ from werkzeug.exceptions import (
 
 from .codes import ADVICE
 from .codes import CODES as CODES
-from .pages import PAGE_HEADERS, PAGES, Pages, challenge, clean, page, prefers_html
+from .pages import PAGE_HEADERS, PAGES, Pages, challenge, clean, page, pages_of, prefers_html
 from .seldom import Seldom
 
 if t.TYPE_CHECKING:
@@ -67,7 +67,7 @@ class HubConfigError(HubError):
 class HubProblem(HubError, HTTPException):
     """Base of the errors that have a status: how they look to people and to scripts.
 
-    `message` is for developers and the log; visitors read the fixed sentence of `hub_code`.
+    `message` is for developers and the log; visitors read the fixed sentence of `hub_code`, Werkzeug's `description`.
     """
 
     hub_code = "HUB-500"
@@ -77,7 +77,8 @@ class HubProblem(HubError, HTTPException):
         if hub_code:
             self.hub_code = hub_code
         self.message = message or self.sentence
-        super().__init__(description=self.message)
+        # Werkzeug's `description` is for visitors, and handlers of the application's own show it to them.
+        super().__init__(description=self.sentence)
         self.return_to = return_to
         self.reference = secrets.token_hex(4)
 
@@ -115,7 +116,7 @@ class HubProblem(HubError, HTTPException):
         html = environ is None or prefers_html(environ)
         content = "text/html; charset=utf-8" if html else "application/problem+json"
         headers = {"Content-Type": content, **PAGE_HEADERS, "Vary": "Accept, Cookie, Sec-Fetch-Mode"}
-        return [*headers.items(), *self.more_headers((environ or {}).get(PAGES)).items()]
+        return [*headers.items(), *self.more_headers(pages_of(environ)).items()]
 
     def more_headers(self, pages: Pages | None) -> dict[str, str]:
         """Headers that only this kind of problem has."""

@@ -62,6 +62,21 @@ class Pages(t.Protocol):
         """The page that shows `problem` to a person."""
 
 
+_finders: t.Final[list[t.Callable[[], Pages | None]]] = []
+
+
+def find_by(finder: t.Callable[[], Pages | None]) -> None:
+    """Let `finder` say whose request is at hand where nobody gives its environment: this floor knows no Flask."""
+    _finders.append(finder)
+
+
+def pages_of(environ: WSGIEnvironment | None) -> Pages | None:
+    """What the extension has put into `environ`; without one, as in ``error.get_response()``, what a finder knows."""
+    if environ is not None:
+        return environ.get(PAGES)
+    return next((pages for find in _finders if (pages := find())), None)
+
+
 def prefers_html(environ: WSGIEnvironment) -> bool:
     """Whether a person reads the answer: a navigation, or an ``Accept`` that prefers HTML to JSON."""
     if environ.get("HTTP_SEC_FETCH_MODE") == "navigate":

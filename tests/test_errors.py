@@ -330,6 +330,48 @@ def test_every_code_has_a_title_and_a_sentence() -> None:
     assert all(title and sentence.endswith(".") for title, sentence in CODES.values())
 
 
+# Handlers of the application for all of Werkzeug's exceptions
+
+
+def as_json(error: HTTPException) -> Any:
+    """As Flask's documentation has it under "Generic Exception Handlers"."""
+    response = error.get_response()
+    response.data = json.dumps({"code": error.code, "name": error.name, "description": error.description})  # type: ignore[attr-defined]
+    response.content_type = "application/json"
+    return response
+
+
+def test_a_handler_for_all_exceptions_tells_visitors_the_sentence_and_not_the_log(
+    make_site: MakeSite, visit: Visit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L8"""
+    app = make_site()
+    app.register_error_handler(HTTPException, as_json)
+    visitor = visit(app)
+    visitor.sign_in(as_="john")
+    with caplog.at_level(logging.INFO, "flask_hub_auth"):
+        answer = visitor.open("/developers", headers=SCRIPT)
+    assert answer.json == {"code": 403, "name": "Forbidden", "description": CODES["HUB-403"][1]}
+    assert "lacks what is needed, the group Developers" in caplog.text
+    error = AccessDenied("The user 1 lacks it.")
+    assert (str(error), error.message, error.description) == (*["The user 1 lacks it."] * 2, CODES["HUB-403"][1])
+    assert HubRefused("invalid_scope", "Hub's word").description == "Hub's word"
+
+
+def test_the_realm_is_known_where_an_answer_is_made_without_its_request(make_site: MakeSite) -> None:
+    app = make_site()
+    realm = f'realm="{app.config["HUB_SERVICE_ID"]}"'
+    app.register_error_handler(HTTPException, as_json)
+    answer = app.test_client().get("/private", headers=SCRIPT)
+    assert answer.headers["WWW-Authenticate"] == f"Bearer {realm}"
+    answer = app.test_client().get("/private", headers={**SCRIPT, "Authorization": "Bearer junk"})
+    assert answer.headers["WWW-Authenticate"] == f'Bearer {realm}, error="invalid_token"'
+    with app.app_context():
+        assert LoginRequired().get_response().headers["WWW-Authenticate"] == f"Bearer {realm}"
+    with Flask("another").app_context():
+        assert LoginRequired().get_response().headers["WWW-Authenticate"] == 'Bearer realm="hub"'
+
+
 # Secrets
 
 

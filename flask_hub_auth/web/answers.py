@@ -6,17 +6,17 @@ import logging
 import typing as t
 from dataclasses import dataclass
 
-from flask import Flask, Response, request, session
+from flask import Flask, Response, current_app, has_app_context, request, session
 
 from ..config import HubConfig
 from ..model import Identity
-from ..pages import PAGES, Problem, clean
+from ..pages import PAGES, Pages, Problem, clean, find_by
 from .addresses import here, login_address, site_path
 from .guards import find_bare_views
 from .identity import ONLY_BEARER, known_identity
 from .login import settle_trips
 from .looks import render_page
-from .state import state
+from .state import EXTENSION, state
 
 log = logging.getLogger("flask_hub_auth")
 
@@ -57,6 +57,15 @@ class AppPages:
             again_url=again_url,
             home_url=site_path(self.config.after_logout, self.config),
         )
+
+
+def _at_hand() -> Pages | None:
+    """How problems look in the application at hand, if it has a HubAuth."""
+    is_ours = has_app_context() and EXTENSION in current_app.extensions
+    return AppPages(state().config) if is_ours else None
+
+
+find_by(_at_hand)
 
 
 class Preparation:
