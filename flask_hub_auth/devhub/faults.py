@@ -16,6 +16,9 @@ Transport = Literal["refuse", "hang", "drip", "reset", "endless"]
 
 LONGEST_DELAY = 600
 
+# The fields of which a fault has at least one.
+WRONG = ("status", "delay", "body", "headers", "transport", "id_token")
+
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
@@ -77,6 +80,12 @@ class Faults:
             if fault.times == 0:
                 self._faults.remove(fault)
         return fault
+
+
+def require_fault(fields: Mapping[str, Any]) -> None:
+    """Raises ValueError where `fields` say of no fault what goes wrong, so that nothing would."""
+    if all(fields.get(name) is None for name in WRONG) and not fields.keys() - Fault.__dataclass_fields__.keys():
+        raise ValueError(f"a fault needs what goes wrong, such as status=503: one of {', '.join(WRONG)}")
 
 
 def _check(fields: dict[str, Any]) -> None:

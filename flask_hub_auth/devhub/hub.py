@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from .faults import Faults
+from .faults import Faults, require_fault
 from .gate import Gate
 from .id_tokens import IdTokens
 from .issuing import token_answer
@@ -149,7 +149,8 @@ class DevHub:
     # Faults
 
     def fail(self, path: str = "*", **fields: Any) -> None:
-        """Makes requests fail: the fields of ``faults.Fault``. Raises ValueError for one that makes no sense."""
+        """Makes requests fail: the fields of ``faults.Fault``. Raises ValueError where they make no sense."""
+        require_fault(fields)
         with self.lock:
             self.faults.add({"path": path, **fields})
 
