@@ -25,8 +25,8 @@ class Browser:
     """Opens pages as a person does: follows redirects through both sides, keeps cookies, types the password.
 
     `as_` is signed in at Hub before the page is opened, and stays the person at this browser. Where somebody was there
-    before, be it a stranger, they sign in at the application first, as happens when two people share a browser. Without
-    anybody, Hub's login page is what comes back.
+    before, be it a stranger, they sign in at the application first, as happens when two people share a browser; so they
+    do before a form, which a guard does not send through Hub. Without anybody, Hub's login page is what comes back.
     """
 
     def __init__(self, app: Flask, hub: HubInMemory) -> None:
@@ -53,7 +53,8 @@ class Browser:
         if as_ and as_ != self._person:
             self._hub_client = self._hub.browser_of(as_)
             former, self._person = self._person, as_
-            switched = self._walk("GET", self._url(self._config.login_path), {}) if was_used else None
+            comes_first = was_used or method != "GET"
+            switched = self._walk("GET", self._url(self._config.login_path), {}) if comes_first else None
             if switched and switched.status_code >= 400 and not self._has_landed(switched):
                 self._person = former
                 return switched

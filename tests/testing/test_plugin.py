@@ -193,6 +193,16 @@ def test_a_browser_keeps_its_cookies_and_the_person(app: Flask, hub_browser: Ope
     assert hub_browser(app).get("/").text == "nobody"
 
 
+def test_a_form_may_be_the_first_thing_that_somebody_sends(
+    dev_hub: HubInMemory, app: Flask, hub_browser: OpenBrowser
+) -> None:
+    browser = hub_browser(app)
+    assert browser.post("/private", as_="jane", data={"text": "written"}).text == "POST jane written"
+    assert browser.post("/private", as_="john", data={"text": "too"}).text == "POST john too"
+    assert hub_browser(app).post("/private", data={"text": "by nobody"}).status_code == 401
+    assert hub_browser(app).post("/private", as_="mallory").status_code == 403
+
+
 def test_a_browser_without_a_person_stops_at_hubs_login_page(app: Flask, hub_browser: OpenBrowser) -> None:
     answer = hub_browser(app).get("/private")
     assert answer.status_code == 200
