@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from ..config import HubConfig
 from ..web.addresses import as_sent
 from ..web.guards import bare_views
+from ..web.routes import shadowed
 from .findings import Finding, found
 from .start import LIBRARIES, PACKAGE
 
@@ -45,7 +46,7 @@ def _guards(app: Flask) -> t.Iterator[Finding]:
 
 
 def _paths(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
-    """Views of the application that stand where ours should answer."""
+    """Views of the application that stand where ours should answer, or that ours keep from answering."""
     asked = app.url_map.bind(as_sent(config.service_url))
     ours = {"login_path": ("GET",), "redirect_path": ("GET",), "logout_path": ("GET", "POST")}
     for setting, method in ((setting, method) for setting, methods in ours.items() for method in methods):
@@ -55,6 +56,12 @@ def _paths(app: Flask, config: HubConfig) -> t.Iterator[Finding]:
             if not endpoint.startswith("hub_auth."):
                 seen = f"At {path} the application's own view '{endpoint}' answers, and not the login."
                 yield found("path-taken", seen, setting=f"HUB_{setting.upper()}")
+    settings = {"login": "HUB_LOGIN_PATH", "authorized": "HUB_REDIRECT_PATH", "logout": "HUB_LOGOUT_PATH"}
+    for rule, method, winner in shadowed(app):
+        owner, _, name = winner.partition(".")
+        if owner == "hub_auth" and name in settings:
+            seen = f"At {rule.rule} the login answers, and {method} never comes to the own view '{rule.endpoint}'."
+            yield found("path-taken", seen, setting=settings[name])
 
 
 def _keys(app: Flask, config: HubConfig) -> t.Iterator[Finding]:

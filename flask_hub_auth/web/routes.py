@@ -6,6 +6,7 @@ import typing as t
 from dataclasses import dataclass
 
 from flask import Flask
+from werkzeug.routing import Rule
 
 from .guards import bare_views, check_everything, is_public, layers
 from .state import GUARD
@@ -26,14 +27,31 @@ class Route:
     @property
     def is_open(self) -> bool:
         """Whether nobody has said who may come here, or what was said has no effect."""
-        return self.guard in (UNCLASSIFIED, BARE)
+        return self.guard.partition(";")[0] in (UNCLASSIFIED, BARE)
 
 
 def routes_of(app: Flask) -> list[Route]:
     """All rules of `app` by endpoint."""
+    lost: dict[int, str] = {}
+    for rule, method, winner in shadowed(app):
+        lost[id(rule)] = f"{lost.get(id(rule), '')}; {method} never comes here, {winner} answers"
     with app.app_context():
-        found = [Route(rule.endpoint, rule.rule, _guard(app, rule.endpoint)) for rule in app.url_map.iter_rules()]
+        found = [
+            Route(rule.endpoint, rule.rule, _guard(app, rule.endpoint) + lost.get(id(rule), ""))
+            for rule in app.url_map.iter_rules()
+        ]
     return sorted(found, key=lambda route: (route.endpoint, route.rule))
+
+
+def shadowed(app: Flask) -> t.Iterator[tuple[Rule, str, str]]:
+    """Rules and methods for which an endpoint answers that was registered for the same address before."""
+    first: dict[tuple[object, ...], str] = {}
+    for rule in app.url_map.iter_rules():
+        for method in () if rule.build_only else sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            place = (rule.host, rule.subdomain, rule.websocket, rule.rule, method)
+            winner = first.setdefault(place, rule.endpoint)
+            if winner != rule.endpoint:
+                yield rule, method, winner
 
 
 def _guard(app: Flask, endpoint: str) -> str:

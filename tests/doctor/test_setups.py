@@ -18,7 +18,7 @@ from ..hub.conftest import Server, answer, certificate
 from ..redis_servers import free_port
 from .caller import calling
 from .clinic import SECRET, SERVICE_ID, SITE, YOUTRACK, Clinic, closing, scope, services
-from .patient import badly_guarded, bare, broken, crowded, plain, reopened
+from .patient import badly_guarded, bare, broken, crowded, plain, reopened, shadowed
 from .permitting import permitting
 
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
@@ -223,6 +223,7 @@ def test_each_set_up_is_named_by_its_own_code_and_no_other(name: str, clinic: Cl
 APPLICATIONS: dict[str, tuple[Callable[..., Flask], str]] = {
     "its guard guards nothing": (badly_guarded, "guard-guards-nothing"),
     "it has a login of its own": (crowded, "path-taken"),
+    "its own login comes too late": (shadowed, "path-taken"),
     "it does not start": (broken, "app-does-not-start"),
     "it has no HubAuth": (bare, "hubauth-missing"),
 }
@@ -233,6 +234,12 @@ def test_an_application_that_is_wrong_is_a_finding_too(name: str, clinic: Clinic
     """S63, S94"""
     make, code = APPLICATIONS[name]
     assert clinic.codes(make) == [code]
+
+
+def test_a_view_that_never_answers_is_named(clinic: Clinic) -> None:
+    [finding] = clinic.check(shadowed)
+    assert finding["seen"] == "At /login the login answers, and GET never comes to the own view 'own_login'."
+    assert finding["do"] == "Move that view, or give HUB_LOGIN_PATH another path."
 
 
 @pytest.mark.parametrize(

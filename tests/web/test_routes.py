@@ -123,6 +123,14 @@ def test_a_guard_that_guards_nothing_is_told(app: Flask) -> None:
     assert (answer.exit_code, "bad" in answer.stderr) == (1, True)
 
 
+def test_a_view_to_which_nobody_comes_is_told(app: Flask) -> None:
+    app.add_url_rule("/login", "own", lambda: "own", methods=["GET", "POST"])
+    assert guards(app)["own"] == "unclassified; GET never comes here, hub_auth.login answers"
+    assert guards(app)["hub_auth.login"] == "public"
+    assert "own" in routes(app, "--check").stderr
+    assert app.test_client().post("/login").text == "own"
+
+
 def test_a_protected_blueprint_is_behind_a_login(app: Flask) -> None:
     names = ("outer", "inner", "free", "shut")
     outer, inner, free, shut = (Blueprint(name, __name__, url_prefix=f"/{name}") for name in names)

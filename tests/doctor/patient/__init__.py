@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from flask_hub_auth import HubAuth, hub_bearer_required, hub_login_required
+from flask_hub_auth import HubAuth, hub_bearer_required, hub_login_required, hub_public
 
 KEY = "4f1c9a7be2d80563d0e6b53c7a2184f9"
 
@@ -56,6 +56,13 @@ def crowded(**settings: Any) -> Flask:
     app = bare(**settings)
     app.add_url_rule("/logout", "own_logout", lambda: "its own", methods=["POST"])
     HubAuth(app)
+    return app
+
+
+def shadowed(**settings: Any) -> Flask:
+    """With a login page of its own, where ours is already."""
+    app = plain(**settings)
+    app.add_url_rule("/login", "own_login", hub_public(lambda: "its own"), methods=["GET", "POST"])
     return app
 
 
