@@ -27,7 +27,7 @@ from flask_hub_auth.cli import hub
 from flask_hub_auth.config import SETTINGS
 from flask_hub_auth.devhub import DevHub, serve
 from flask_hub_auth.devhub.__main__ import add_options
-from flask_hub_auth.devhub.seed import YOUTRACK_ID
+from flask_hub_auth.devhub.seed import DEMO_PERMISSIONS, YOUTRACK_ID, YOUTRACK_PERMISSIONS
 from flask_hub_auth.errors import CODES
 from flask_hub_auth.testing import plugin
 from flask_hub_auth.testing.browser import Browser
@@ -116,6 +116,11 @@ def test_the_page_of_commands_has_each_of_them_and_every_option_of_the_dev_hub()
     assert told <= {option for each in options for option in each}
 
 
+def test_the_page_of_commands_has_every_permission_of_the_dev_hub() -> None:
+    rows = re.findall(r"^\| `([\w-]+(?:\.[\w-]+)+)` \|", text("docs/commands.md"), re.MULTILINE)
+    assert rows == [*DEMO_PERMISSIONS, *YOUTRACK_PERMISSIONS]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_link_of_a_page_leads_somewhere(page: str) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", text(page)):
@@ -196,6 +201,8 @@ def test_the_guards_of_their_page_let_in_whom_they_say(
     assert [nobody.get(path).status_code for path in ("/welcome", "/admin/", "/admin/status")] == [200, 401, 200]
     assert nobody.get("/api/me", headers=hub_bearer("jane")).status_code == 200
     assert jane.get("/api/me").status_code == 401
+    assert jane.get("/metrics/").text == "Metrics for c6b6e9c6-0000-4000-8000-000000000001"
+    assert nobody.get("/metrics/").status_code == 401
 
 
 def test_the_example_of_names_does_what_it_says(
@@ -244,7 +251,7 @@ def test_the_caches_of_the_page_of_settings_are_taken(load: Callable[..., Module
     assert type(app.extensions["hub_auth"].config.cache).__name__ == "RedisCache"
 
 
-@pytest.mark.parametrize(("page", "tests"), [("README.md", 1), ("docs/testing.md", 9)])
+@pytest.mark.parametrize(("page", "tests"), [("README.md", 1), ("docs/testing.md", 11)])
 def test_the_tests_of_a_page_pass(page: str, tests: int, tmp_path: Path) -> None:
     write_examples(page, tmp_path)
     known = "hub_auth" in entry_points(group="pytest11").names
