@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 
 import click
 
 from .model import Secret
+from .pages import clean
+
+
+def absolute(context: click.Context, option: click.Parameter, uris: tuple[str, ...]) -> tuple[str, ...]:
+    """URIs that Hub can send somebody to: with a scheme, of any kind, and without a fragment (RFC 6749 section 3.1.2).
+
+    A host with a port would be one too, by its letters.
+    """
+    for uri in uris:
+        found = re.fullmatch(r"(?i)(?!https?:(?!//[^/?]))[a-z][a-z0-9+.-]*:(?![0-9]+(/|$))[!-~]+", uri)
+        if not found or "#" in uri:
+            raise click.BadParameter(
+                f"{clean(uri)!r} is no absolute URI, like https://myservice.mycompany.com/authorized."
+            )
+    return uris
 
 
 def secret_of(variable: str, question: str) -> Secret:

@@ -19,7 +19,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
-from .asking import asked_for, secret_of
+from .asking import absolute, asked_for, secret_of
 from .config import HUB_ID
 from .doctor.examination import examine
 from .doctor.findings import Finding
@@ -59,6 +59,7 @@ def dev(options: tuple[str, ...]) -> None:
     "--redirect-uri",
     "redirect_uris",
     multiple=True,
+    callback=absolute,
     help="Repeatable; default: HOME_URL/authorized",
 )
 @click.option("--application-name", default="", help="What kind of application it is.")

@@ -204,6 +204,11 @@ def _together(config: Mapping[str, t.Any], values: Mapping[str, t.Any], *, debug
         yield f"HUB_SERVICE_URL {SETTINGS['HUB_SERVICE_URL'].explained(seen)}"
     if None not in (config.get("HUB_SERVICE_SECRET"), config.get("HUB_SERVICE_SECRET_FILE")):
         yield "HUB_SERVICE_SECRET and HUB_SERVICE_SECRET_FILE are both given: leave one of them out."
+    ident = values.get("HUB_SERVICE_ID", "")
+    if ":" in ident and (values.get("HUB_SERVICE_SECRET") or values.get("HUB_SERVICE_SECRET_FILE")):
+        # RFC 7617 section 2. A public client may have a URL as its id.
+        seen = f"must have no colon beside a secret, since Basic ends the id there, got {read.shown(ident)}"
+        yield f"HUB_SERVICE_ID {SETTINGS['HUB_SERVICE_ID'].explained(seen)}"
     home = values.get("HUB_AFTER_LOGIN", "").partition("?")[0]
     for key in ("HUB_LOGIN_PATH", "HUB_REDIRECT_PATH"):
         if home == values.get(key):

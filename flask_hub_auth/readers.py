@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from datetime import timedelta
@@ -167,9 +168,17 @@ def _content(value: object) -> bytes:
 def parsed(value: str, what: str) -> t.Any:
     """JSON that an application wrote as text."""
     try:
-        return json.loads(value)
+        return json.loads(value, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise Wrong(f"must be {what}, got {shown(value)}, which is not JSON") from None
+
+
+def _each_once(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    # A parser would take the last one, and say nothing.
+    for name, number in Counter(name for name, _ in pairs).items():
+        if number > 1:
+            raise Wrong(f"must have each name once, got {shown(name)} {number} times")
+    return dict(pairs)
 
 
 def _entries(value: object, *, divide: Callable[[str], list[str]]) -> tuple[str, ...]:

@@ -155,6 +155,35 @@ def test_redirect_uris_may_be_given_and_slashes_at_the_end_are_dropped(served: D
     assert served.people.services[found["FLASK_HUB_SERVICE_ID"]].redirect_uris == uris
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "junk",
+        "/authorized",
+        "//x.example/cb",
+        "localhost:5000/cb",
+        "https:",
+        "https:///cb",
+        "https:x",
+        "a b:/",
+        "x:/#a",
+    ],
+)
+def test_a_redirect_uri_that_leads_nowhere_is_wrong_usage(uri: str, served: DevHub) -> None:
+    before = list(served.people.services)
+    answer = register(served, "--name", "x", "--redirect-uri", uri)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert f"{uri!r} is no absolute URI" in answer.stderr
+    assert list(served.people.services) == before
+
+
+@pytest.mark.parametrize("uri", ["com.example:/cb", "com.example.app:/cb?a=b", "http://[::1]:8000/cb"])
+def test_a_program_may_have_a_redirect_uri_of_its_own_scheme(uri: str, served: DevHub) -> None:
+    """RFC 8252 section 7."""
+    found = lines(register(served, "--name", "x", "--redirect-uri", uri).stdout)
+    assert served.people.services[found["FLASK_HUB_SERVICE_ID"]].redirect_uris == [uri]
+
+
 def test_an_administrators_token_registers_too(served: DevHub) -> None:
     about = ["--hub-url", served.url, "--home-url", HOME, "--name"]
     assert run("register", *about, "a", HUB_ADMIN_TOKEN=served.token_for("admin")).exit_code == 0

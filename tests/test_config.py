@@ -194,6 +194,8 @@ WRONG = [
         ([YOUTRACK], "type list"),
         ("youtrack", "got 'youtrack', which is not JSON"),
         ("[]", "must be a mapping"),
+        ('{"a": {}, "b": {}, "a": {}}', "must have each name once, got 'a' 2 times"),
+        ('{"a": {"id": "1", "id": "2", "url": "https://a.example"}}', "must have each name once, got 'id' 2 times"),
         ("[" * 100_000, "not JSON"),
         ({"youtrack": None}, "youtrack must be a mapping with 'id' and 'url', got None"),
         ({"youtrack": "https://youtrack.mycompany.com"}, "youtrack must be a mapping"),
@@ -817,6 +819,16 @@ def test_a_secret_is_given_once(tmp_path: Path) -> None:
     sentence = only_complaint(HUB_SERVICE_SECRET="secret", HUB_SERVICE_SECRET_FILE=str(file))
     assert sentence == "HUB_SERVICE_SECRET and HUB_SERVICE_SECRET_FILE are both given: leave one of them out."
     assert len(complaints(GOOD | {"HUB_SERVICE_SECRET": 1.5, "HUB_SERVICE_SECRET_FILE": "/nowhere"})) == 3
+
+
+@pytest.mark.parametrize("secret", ["s3cret", lambda: "s3cret"])
+def test_only_a_public_client_may_have_a_colon_in_its_id(secret: t.Any) -> None:
+    """RFC 7617 section 2: Basic credentials end the user name at the first colon."""
+    client = "https://myservice.mycompany.com/client.json"
+    assert read(HUB_SERVICE_ID=client, HUB_SERVICE_SECRET=None).service_id == client
+    said = only_complaint(HUB_SERVICE_ID=client, HUB_SERVICE_SECRET=secret)
+    assert said.startswith("HUB_SERVICE_ID must have no colon beside a secret")
+    assert f"got '{client}'" in said
 
 
 def test_older_keys_follow_the_current_one_in_their_order() -> None:

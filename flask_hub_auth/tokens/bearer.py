@@ -196,8 +196,9 @@ class BearerTokens:
     def _spend(self) -> None:
         """Take one of the look-ups of this second; 503 where none is left."""
         with self._guard:
-            now = time.monotonic()
-            self._budget = min(float(LOOKUPS), self._budget + (now - self._budget_at) * LOOKUPS)
+            now = self._clock()
+            # A clock that goes back gives nothing, and takes nothing either.
+            self._budget = min(float(LOOKUPS), self._budget + max(now - self._budget_at, 0) * LOOKUPS)
             self._budget_at = now
             if self._budget < 1:
                 raise HubUnavailable("Too many unknown tokens within a second.", retry_after=1)

@@ -209,7 +209,9 @@ class ServiceClient:
         except ValueError:
             raise HubUnavailable(f"The service {self._url} sends the call to what is no address.") from None
 
-    def _address(self, path: str) -> str:
+    def _address(self, path: t.Any) -> str:
+        if not isinstance(path, str):
+            raise ValueError(f"A path is text, got {repr(path).partition('?')[0][:80]}.")
         if any(ord(char) <= 0x20 or char == "\\" or ord(char) == 0x7F for char in path):
             raise ValueError(f"A path has no spaces, control characters or backslashes, got {path[:80]!r}.")
         if path.startswith("/") and not path.startswith("//"):

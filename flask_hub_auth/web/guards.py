@@ -66,7 +66,7 @@ def hub_login_optional(view: F) -> F:
 
 def hub_group_required(*names: str) -> t.Callable[[F], F]:
     """Let only people through who are signed in and in one of the groups `names`. Others get 403."""
-    if not names or not all(isinstance(name, str) for name in t.cast(tuple[object, ...], names)):
+    if not names or not all(isinstance(name, str) and name.strip() for name in t.cast(tuple[object, ...], names)):
         raise HubConfigError(
             f"hub_group_required needs names of groups, got {names!r}. Example: @hub_group_required('Developers')."
         )
@@ -76,6 +76,7 @@ def hub_group_required(*names: str) -> t.Callable[[F], F]:
 
 def hub_public(view: F) -> F:
     """Exempt a view from ``HUB_PROTECT_ALL`` and :meth:`HubAuth.protect`; a class without those derived from it."""
+    _check_view(view)
     setattr(view, _PUBLIC, True)
     return view
 
@@ -161,6 +162,13 @@ def bare_views(app: Flask) -> list[str]:
     return [name for name, view in app.view_functions.items() if view in _bare and not getattr(view, _PUBLIC, False)]
 
 
+def _check_view(view: object) -> None:
+    if not callable(view):
+        raise HubConfigError(
+            f"A guard stands on a view function or a View class, got {view!r}. An age has a name, max_age."
+        )
+
+
 def _guarded(
     view: F,
     *,
@@ -172,10 +180,7 @@ def _guarded(
         # Of a view's decorators the last is the outermost: nothing of the view runs before it.
         view.decorators = [*view.decorators, functools.partial(_guarded, check=check, words=words, first=first)]
         return view
-    if not callable(view):
-        raise HubConfigError(
-            f"A guard stands on a view function or a View class, got {view!r}. An age has a name, max_age."
-        )
+    _check_view(view)
 
     @functools.wraps(view)
     def guarded(*args: t.Any, **kwargs: t.Any) -> t.Any:

@@ -256,6 +256,20 @@ def test_twenty_unknown_tokens_are_asked_about_in_a_second(make: Make, dev_hub: 
     assert caught.value.retry_after == 1
 
 
+def test_the_second_of_the_unknown_tokens_is_the_applications_which_may_go_back(
+    make: Make, dev_hub: HubInMemory, still: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R19, S79: nobody is locked out for the hour that the clock went back."""
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0)
+    tokens = make(HUB_BEARER="any")
+    unknown = iter(f"unknown{n}" for n in range(1000))
+    for seconds in (0, 3600, -3599):
+        still.advance(seconds)
+        Counter(outcome(lambda: tokens.check(next(unknown))) for _ in range(25))
+    still.advance(1)
+    assert Counter(outcome(lambda: tokens.check(next(unknown))) for _ in range(25))["LoginRequired"] == 20
+
+
 def test_known_and_signed_tokens_do_not_count(make: Make, dev_hub: HubInMemory, still: Time) -> None:
     """S79: also one whose time in memory is over, and one that is seen for the first time if it is signed."""
     tokens = make(HUB_BEARER="any")

@@ -217,6 +217,14 @@ def test_a_path_that_could_lead_elsewhere_is_refused_before_anything_is_sent(
     assert (server.connections, other.connections, tokens.asked) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("path", [None, 3, b"/x?y=s3cret", ["/x"]])
+def test_a_path_that_is_no_text_is_refused_with_its_value(path: Any, server: Server) -> None:
+    with pytest.raises(ValueError, match="A path is text, got ") as caught:
+        client(server).get(path)
+    assert repr(path).partition("?")[0] in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [

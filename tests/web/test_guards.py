@@ -223,10 +223,12 @@ def test_a_guard_on_what_is_never_registered_does_no_harm(app: Flask) -> None:
         never()
 
 
-@pytest.mark.parametrize("bad", [None, 1, "page", object()])
+@pytest.mark.parametrize("bad", [None, 1, "page", object(), Blueprint("pages", __name__)])
 def test_a_guard_on_what_is_no_view_is_refused(bad: Any) -> None:
     with pytest.raises(HubConfigError, match="view function"):
         hub_group_required("Developers")(bad)
+    with pytest.raises(HubConfigError, match="view function"):
+        hub_public(bad)
 
 
 @pytest.mark.parametrize("max_age", [0, -1, True, float("nan"), "soon", (60,)])
@@ -261,7 +263,7 @@ def test_any_of_the_groups_opens_by_its_exact_name(
     assert visitor.open("/").status_code == wanted
 
 
-@pytest.mark.parametrize("names", [(), (1,), (None,), (["Developers"],), ("Developers", 2)])
+@pytest.mark.parametrize("names", [(), (1,), (None,), (["Developers"],), ("Developers", 2), ("",), ("Developers", " ")])
 def test_a_group_guard_without_names_is_refused_and_never_means_everybody(names: tuple[Any, ...]) -> None:
     """S70."""
     with pytest.raises(HubConfigError, match="names of groups"):
