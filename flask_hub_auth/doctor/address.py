@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..errors import HubError, HubUnavailable
 from ..hub.answer import Answer
+from ..urls import is_loopback
 from .clockwork import TimeIsOver
 from .findings import Finding, found
 from .ground import Ground, Word, base_url, failure
@@ -45,7 +46,10 @@ def _unreachable(ground: Ground, error: HubUnavailable) -> Finding:
     hub = urlsplit(ground.config.url)
     spoke_tls = hub.scheme == "https" and error.cause in ("tls", "silent", "broken")
     if spoke_tls and not ground.config.proxy and _speaks_http(hub.hostname or "", hub.port or 443, ground):
-        return found("hub-plain-http", f"What answers at {hub.netloc} speaks http without TLS.")
+        seen = f"HUB_URL is {ground.config.url}, and what answers at {hub.netloc} speaks http without TLS."
+        tls = "the address at which Hub speaks TLS; http is for this machine alone."
+        url = hub._replace(scheme="http").geturl() if is_loopback(hub.hostname or "") else tls
+        return found("hub-plain-http", seen, url=url)
     bundle = ground.config.ca_bundle
     if error.cause == "tls" and bundle and not _has_certificate(bundle):
         return found("hub-certificate", f"In HUB_CA_BUNDLE, which is {bundle}, there is no certificate.")

@@ -156,6 +156,10 @@ def _redirect_uri(ground: Ground, token: Secret | None) -> Finding:
         if kind := difference(ours, theirs):
             seen = f"Hub does not know {ours}; what it knows is {theirs}, which differs in its {kind}."
             return found(f"redirect-uri-{kind}", seen, uri=ours, other=_elsewhere(ground, kind))
+    service_url, path = ground.config.service_url, ground.config.redirect_path
+    if service_url.endswith(path):
+        seen = f"Hub does not know {ours}, in which {path} stands twice: HUB_SERVICE_URL ends with it already."
+        return found("redirect-uri-doubled", seen, url=service_url.removesuffix(path))
     known = f" It knows: {', '.join(near[:5])}." if near else ""
     seen = f"Hub does not know {ours} as an address of this service.{known}"
     return found("redirect-uri-unknown", seen, uri=ours, other=_elsewhere(ground, "unknown"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import json
 import os
 import sys
 import types
@@ -33,6 +34,7 @@ def look_at_application(app: Flask, config: HubConfig) -> list[Finding]:
         *_guards(app),
         *_paths(app, config),
         *_keys(app, config),
+        *_login_groups(config),
         *_host(app, config),
         *_cookie(app, config),
         *_store(app, config),
@@ -77,6 +79,14 @@ def is_weak(key: bytes) -> bool:
     # Letters that follow one another, as in the alphabet.
     steps = sum(after - before in (1, -1) for before, after in pairwise(key))
     return repeats or len(set(key)) < _FEWEST or steps > len(key) // 2 or any(word in text for word in _WORDS)
+
+
+def _login_groups(config: HubConfig) -> t.Iterator[Finding]:
+    """A text from the environment is one name, since names have spaces and commas; a list of them is JSON."""
+    if joined := [name for name in config.login_groups if "," in name]:
+        groups = [part.strip() for name in config.login_groups for part in name.split(",")]
+        seen = f"HUB_LOGIN_GROUPS has a comma in the name of a group, {joined[0]!r}, which is one, not several."
+        yield found("login-groups-joined", seen, groups=json.dumps(list(filter(None, groups)), ensure_ascii=False))
 
 
 def _host(app: Flask, config: HubConfig) -> t.Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from ..config import SETTINGS
 from ..errors import HubConfigError
 from .findings import Finding, found
 
@@ -72,4 +73,10 @@ def _settings(error: HubConfigError) -> t.Iterator[Finding]:
     if keys:
         yield found("secret-key-weak", "\n".join(keys))
     if others:
-        yield found("setting-wrong", "\n".join(others))
+        # Flask reads a setting from the environment behind its prefix alone.
+        known = [name for name in error.settings if name in SETTINGS and not name.startswith(KEYS)]
+        absent = [name for name in known if f"{name} is missing" in str(error)]
+        bare = [name for name in absent if name in os.environ and f"FLASK_{name}" not in os.environ]
+        words = [f"The environment has {name}, which Flask reads as FLASK_{name}." for name in bare]
+        example = next(iter([*bare, *absent, *known, "HUB_URL"]))
+        yield found("setting-wrong", "\n".join(others + words), setting=example)

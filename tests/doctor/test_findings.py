@@ -44,6 +44,7 @@ def test_what_there_is_to_do_is_one_sentence_without_gaps() -> None:
             uri="https://app.example/authorized",
             other="",
             setting="HUB_X",
+            groups='["A"]',
         )
         assert finding.do
         assert not set("{}\n") & set(finding.do)

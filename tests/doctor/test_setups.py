@@ -156,6 +156,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     ),
     "a host that Hub has never heard of": (None, {"HUB_SERVICE_URL": "http://app.example:81"}, "redirect-uri-unknown"),
     "a path that nobody has registered": (None, {"HUB_REDIRECT_PATH": "/back"}, "redirect-uri-unknown"),
+    "a service URL that is the callback": (None, {"HUB_SERVICE_URL": f"{SITE}/authorized"}, "redirect-uri-doubled"),
     "nothing is registered": (service_with(redirectUris=[], trusted=False), {}, "redirect-uri-unknown"),
     "a scope that Hub does not know": (None, {"HUB_SCOPE": scope("Nobody")}, "scope-unknown"),
     "a scope without Hub": (None, {"HUB_SCOPE": ["YouTrack", SERVICE_ID]}, "scope-without-hub"),
@@ -200,6 +201,7 @@ SETUPS: dict[str, tuple[Change, dict[str, Any], str]] = {
     "tokens for whomever they were meant": (None, {"HUB_BEARER": "any"}, "tokens-of-others"),
     "a setting that is misspelled": (None, {"HUB_SERVICE_UR": SITE}, "setting-wrong"),
     "a Hub without TLS": (None, {"HUB_URL": "http://hub.mycompany.com/hub"}, "setting-wrong"),
+    "groups in one text": (None, {"HUB_LOGIN_GROUPS": "Team Leads, Developers"}, "login-groups-joined"),
     "another server name": (None, {"SERVER_NAME": "app.example:5000"}, "server-name-differs"),
     "a cookie that scripts read": (None, {"SESSION_COOKIE_HTTPONLY": False}, "cookie-not-httponly"),
     "a cookie for all sites": (None, {"SESSION_COOKIE_SAMESITE": "None"}, "cookie-samesite"),
@@ -402,6 +404,47 @@ def test_each_wrong_setting_has_a_line_of_its_own_and_a_command_is_told_once(cli
     assert answer.stdout.count("token_hex") == 1
     lines = answer.stdout.splitlines()
     assert [line[:18] for line in lines if line.startswith("  HUB_")] == ["  HUB_TIMEOUT must", "  HUB_BEARER must "]
+
+
+@pytest.mark.parametrize(
+    ("settings", "seen", "do"),
+    [
+        (
+            {"HUB_LOGIN_GROUPS": "Team Leads, Developers"},
+            "'Team Leads, Developers'",
+            'If these are several groups, write HUB_LOGIN_GROUPS as JSON: ["Team Leads", "Developers"]',
+        ),
+        ({"HUB_SERVICE_URL": f"{SITE}/authorized"}, f"{SITE}/authorized/authorized", f"Set HUB_SERVICE_URL to {SITE}"),
+        (
+            {"HUB_SERVICE_URL": f"{SITE}/back", "HUB_REDIRECT_PATH": "/back"},
+            f"{SITE}/back/back",
+            f"Set HUB_SERVICE_URL to {SITE}",
+        ),
+    ],
+)
+def test_what_was_meant_is_told(settings: dict[str, str], seen: str, do: str, clinic: Clinic) -> None:
+    [finding] = clinic.check(**settings)
+    assert seen in finding["seen"]
+    assert finding["do"] == do
+
+
+def test_tls_where_this_machine_speaks_http_is_told_with_the_address_that_works(clinic: Clinic) -> None:
+    [finding] = clinic.check(HUB_URL=clinic.hub.url.replace("http:", "https:"))
+    assert finding["seen"].startswith("HUB_URL is https://")
+    assert finding["do"] == f"Set HUB_URL to {clinic.hub.url}"
+
+
+def test_a_setting_without_flasks_prefix_in_the_environment_is_told(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_URL", "https://hub.example/?TopSecret")
+    [finding] = clinic.check(HUB_URL=None)
+    assert finding["seen"].endswith("The environment has HUB_URL, which Flask reads as FLASK_HUB_URL.")
+    assert "HUB_URL as FLASK_HUB_URL" in finding["do"]
+    [finding] = clinic.check(HUB_TIMEOUT="5s")
+    assert "environment has" not in finding["seen"]
+    [finding] = clinic.check(HUB_SERVICE_UR=SITE)
+    assert "HUB_URL as FLASK_HUB_URL" in finding["do"]
 
 
 def test_two_causes_are_two_findings(clinic: Clinic) -> None:
