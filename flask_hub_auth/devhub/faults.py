@@ -16,7 +16,7 @@ Transport = Literal["refuse", "hang", "drip", "reset", "endless"]
 
 LONGEST_DELAY = 600
 
-# The fields of which a fault has at least one.
+# The fields of which a fault of all paths has at least one.
 WRONG = ("status", "delay", "body", "headers", "transport", "id_token")
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -82,9 +82,13 @@ class Faults:
         return fault
 
 
-def require_fault(fields: Mapping[str, Any]) -> None:
-    """Raises ValueError where `fields` say of no fault what goes wrong, so that nothing would."""
-    if all(fields.get(name) is None for name in WRONG) and not fields.keys() - Fault.__dataclass_fields__.keys():
+def require_fault(path: str, fields: Mapping[str, Any]) -> None:
+    """Raises ValueError where nothing is said of what goes wrong; of one path it says that all is well there."""
+    if (
+        path == "*"
+        and not fields.keys() - set(Fault.__dataclass_fields__)
+        and all(fields.get(name) is None for name in WRONG)
+    ):
         raise ValueError(f"a fault needs what goes wrong, such as status=503: one of {', '.join(WRONG)}")
 
 

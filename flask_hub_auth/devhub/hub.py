@@ -150,7 +150,7 @@ class DevHub:
 
     def fail(self, path: str = "*", **fields: Any) -> None:
         """Makes requests fail: the fields of ``faults.Fault``. Raises ValueError where they make no sense."""
-        require_fault(fields)
+        require_fault(path, fields)
         with self.lock:
             self.faults.add({"path": path, **fields})
 
