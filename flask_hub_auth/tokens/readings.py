@@ -21,24 +21,22 @@ def are_due(known: Readings | None, asked_at: float, now: float, ttl: float) -> 
 
 
 def after(known: Readings | None, said: Said, now: int) -> Readings:
-    """What is known once the places have said this. Of one that is silent what it said before stays known.
+    """What is known once the places have said this. Of one that is silent what it said before stays known."""
+    before = known.by_place if known else {}
+    now_known = {place: _reading(answer, before.get(place), now) for place, answer in said.items()}
+    whole = all(isinstance(answer, HubPermissions | HubRefused) for answer in said.values())
+    return Readings({place: reading for place, reading in now_known.items() if reading}, whole)
 
-    One that says no, or answers with something else and never said what is held, tells that nothing is.
-    """
-    kept: dict[str, Reading] = {}
-    for place, answer in said.items():
-        before = known.by_place.get(place) if known else None
-        if isinstance(answer, HubPermissions):
-            kept[place] = Reading(answer, now)
-            continue
-        if isinstance(answer, HubUnavailable) or (
-            before and before.held.granted and not isinstance(answer, HubRefused)
-        ):
-            if before:
-                kept[place] = before
-        else:
-            kept[place] = Reading(HubPermissions(), now)
-    return Readings(kept, whole=all(isinstance(answer, HubPermissions | HubRefused) for answer in said.values()))
+
+def _reading(answer: HubPermissions | HubError, before: Reading | None, now: int) -> Reading | None:
+    if isinstance(answer, HubPermissions):
+        return Reading(answer, now)
+    if isinstance(answer, HubUnavailable):
+        return before
+    if before and before.held.granted and not isinstance(answer, HubRefused):
+        return before
+    # It says no, or has never said anything else than this nonsense: what cannot be read is denied.
+    return Reading(HubPermissions(), now)
 
 
 def young(known: Readings | None, now: float, longest: float) -> list[HubPermissions]:
