@@ -429,7 +429,7 @@ def standing(place: int, content: bytes) -> io.BytesIO:
         {"files": {"f": b"content"}},
         {"files": {"f": ("name.txt", "content", "text/plain")}},
         {"files": [("f", ("name.txt", standing(7, b"before content"))), ("g", io.BytesIO(b"content"))]},
-        {"files": {"f": FileStorage(standing(7, b"before content"), "name.txt")}, "data": {"a": "b"}},
+        {"files": {"f": FileStorage(standing(7, b"before content")).stream}, "data": {"a": "b"}},
         {"data": standing(7, b"before content")},
         {"data": bytearray(b"content")},
     ],
