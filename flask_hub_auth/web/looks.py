@@ -10,15 +10,13 @@ import typing as t
 from pathlib import Path
 
 from flask import current_app, render_template
-from jinja2 import Environment, FileSystemLoader, Template, TemplateNotFound, TemplateSyntaxError, Undefined
-from jinja2 import defaults as usual
+from jinja2 import Environment, FileSystemLoader, Template, TemplateNotFound, TemplateSyntaxError
 
 TEMPLATES: t.Final = Path(__file__).parent / "templates"
 PAGE: t.Final = "hub_auth/page.html"
 LOGOUT: t.Final = "hub_auth/logout.html"
 
-_loader: t.Final = FileSystemLoader(TEMPLATES)
-_ours: t.Final = Environment(loader=_loader, autoescape=True)
+_ours: t.Final = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
 
 
 def render_page(**values: t.Any) -> str:
@@ -51,18 +49,7 @@ def _replaced(name: str) -> Template | None:
 
 
 def _beside(environment: Environment) -> Environment:
-    """`environment` for a template of ours, whose parent is the application's and expects its globals."""
-    return environment.overlay(
-        block_start_string=usual.BLOCK_START_STRING,
-        block_end_string=usual.BLOCK_END_STRING,
-        variable_start_string=usual.VARIABLE_START_STRING,
-        variable_end_string=usual.VARIABLE_END_STRING,
-        comment_start_string=usual.COMMENT_START_STRING,
-        comment_end_string=usual.COMMENT_END_STRING,
-        line_statement_prefix=usual.LINE_STATEMENT_PREFIX,
-        line_comment_prefix=usual.LINE_COMMENT_PREFIX,
-        undefined=Undefined,
-        finalize=None,
-        autoescape=True,
-        loader=_loader,
-    )
+    """Our environment for a template whose parent is the application's, and expects its globals."""
+    ours = _ours.overlay(enable_async=environment.is_async)
+    ours.globals = environment.globals
+    return ours
